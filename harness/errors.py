@@ -1,0 +1,88 @@
+"""What can go wrong, and how it is told.
+
+    HarnessError
+    ├── ConfigError       pyproject.toml, options, policy
+    ├── GoldenSetError    golden_sets/*.jsonl
+    ├── ModelError        a reference that cannot be resolved, a model that cannot be loaded
+    ├── GenerationError   an engine that failed in mid-run
+    ├── JudgeError        a judge that cannot be used
+    ├── RegistryError     versions, aliases, promotion
+    ├── RecipeError       recipes/*.yaml
+    ├── DataError         training data
+    ├── CheckError        a check that crashed or was given wrong arguments
+    └── Unanswered        an answer that is neither yes nor no
+        ├── Inconclusive  too few cases to tell
+        └── Invalid       the comparison itself cannot be trusted
+
+A message says what, where, and what to do next. The command line and the plugin print it without a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """The root: every error a user can cause or must act on."""
+
+
+class ConfigError(HarnessError):
+    """The project's configuration cannot be used."""
+
+
+class GoldenSetError(HarnessError):
+    """A golden set cannot be read; the message starts with `file:line:`."""
+
+
+class ModelError(HarnessError):
+    """A model reference cannot be resolved, or its files cannot be loaded."""
+
+
+class GenerationError(HarnessError):
+    """The engine failed while answering; what it had finished is kept in the store."""
+
+
+class JudgeError(HarnessError):
+    """A judge is missing, unfit or unreadable."""
+
+
+class RegistryError(HarnessError):
+    """A version, alias or promotion is refused."""
+
+
+class RecipeError(HarnessError):
+    """A recipe has an unknown key or an impossible value."""
+
+
+class DataError(HarnessError):
+    """Training data cannot be used; the message starts with `file:line:` where there is one."""
+
+
+class CheckError(HarnessError):
+    """A check crashed or was given wrong arguments. Never a score: the run is INVALID, not failed."""
+
+
+class Unanswered(HarnessError):
+    """Raised when an `Answer` that is neither PASS nor FAIL is used as a truth value."""
+
+
+class Inconclusive(Unanswered):
+    """Too few cases, or too noisy, to say yes or no."""
+
+
+class Invalid(Unanswered):
+    """The comparison cannot be trusted; the message says why."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence for a name nobody knows: quotes it, offers the nearest, lists what there is.
+
+    >>> unknown_name("check", "include", ["includes", "excludes"])
+    "unknown check 'include': did you mean 'includes'? Known: excludes, includes"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    hint = f" did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(names) if names else "none"
+    return f"unknown {kind} {name!r}:{hint} Known: {listed}"
