@@ -1,0 +1,1 @@
+"""Finetune Harness: golden sets, judged comparisons and forgetting checks as test suites for fine-tuned models."""
