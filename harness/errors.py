@@ -6,7 +6,8 @@
     ├── ModelError        a reference that cannot be resolved, a model that cannot be loaded
     ├── GenerationError   an engine that failed in mid-run
     ├── JudgeError        a judge that cannot be used
-    ├── RegistryError     versions, aliases, promotion
+    ├── RegistryError     versions, aliases
+    │   └── PromotionRefused
     ├── RecipeError       recipes/*.yaml
     ├── DataError         training data
     ├── CheckError        a check that crashed or was given wrong arguments
@@ -48,7 +49,11 @@ class JudgeError(HarnessError):
 
 
 class RegistryError(HarnessError):
-    """A version, alias or promotion is refused."""
+    """A version or alias is missing, damaged or misnamed."""
+
+
+class PromotionRefused(RegistryError):
+    """The version may not ship; the message says what is missing and which command supplies it."""
 
 
 class RecipeError(HarnessError):
