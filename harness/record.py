@@ -82,7 +82,11 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class SetResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that was seen of one golden set. `cases` is empty for a set of prose, which only has probes."""
+    """All that was seen of one golden set. `cases` is empty for a set of prose, which only has probes.
+
+    `unavailable` says what could not be measured and why ("target_nll: MODEL gives no token scores"): never passed,
+    never guessed.
+    """
 
     name: str
     path: str
@@ -91,6 +95,7 @@ class SetResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     retention: bool = False
     cases: tuple[CaseResult, ...] = ()
     probes: tuple[Probe, ...] = ()
+    unavailable: tuple[str, ...] = ()
 
 
 class SuiteAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
