@@ -11,6 +11,8 @@
     ├── RecipeError       recipes/*.yaml
     ├── DataError         training data
     ├── CheckError        a check that crashed or was given wrong arguments
+    ├── RecordError       a run record that cannot be written, read or trusted
+    ├── StatisticsError   numbers that carry no answer (none, NaN, unpaired)
     └── Unanswered        an answer that is neither yes nor no
         ├── Inconclusive  too few cases to tell
         └── Invalid       the comparison itself cannot be trusted
@@ -66,6 +68,14 @@ class DataError(HarnessError):
 
 class CheckError(HarnessError):
     """A check crashed or was given wrong arguments. Never a score: the run is INVALID, not failed."""
+
+
+class RecordError(HarnessError):
+    """A run record cannot be written or read, or is not the one its texts belong to."""
+
+
+class StatisticsError(HarnessError, ValueError):
+    """These numbers carry no answer: there are none, one is not a number, or they do not pair up."""
 
 
 class Unanswered(HarnessError):
