@@ -31,8 +31,9 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One conversation to be continued.
 
-    `case` names the golden case for messages to the user and for scripted models; it is no part of the store key.
-    `sample` counts independent samples of one case. `replica` exists so that the same question can be asked again.
+    `case` names the golden case for messages to the user and for scripted models; it is no part of the store
+    key. `sample` counts independent samples of one case. `replica` exists so that the same question can be
+    asked again.
     """
 
     messages: tuple[Message, ...]
@@ -60,7 +61,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Ask for the log-likelihood of `text` as the assistant's answer to `messages`; with no messages, as plain prose.
+    """Ask for the log-likelihood of `text` as the assistant's answer to `messages`; with no messages, as
+    plain prose.
 
     With `kl`, the token-wise divergence from the base (adapter off) is measured in the same pass.
     """
@@ -74,7 +76,8 @@ class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class TokenScores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Teacher-forced log-probabilities of each token of `text` in nats.
 
-    `kl_to_base[t]` is `sum_v p_base log(p_base / p)` at each token, where it was asked for and can be measured.
+    `kl_to_base[t]` is `sum_v p_base log(p_base / p)` at each token, where it was asked for and can be
+    measured.
     """
 
     logprobs: tuple[float, ...]

