@@ -1,0 +1,196 @@
+"""`harness gate` and `harness report`: from a run to a verdict, from a record to a page."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.status import FAILED, INCONCLUSIVE, INVALID, PASSED
+from harness.errors import ConfigError
+
+if TYPE_CHECKING:
+    from harness.config import GatePolicy, Project
+    from harness.gate import Verdict
+    from harness.record import RunRecord
+
+
+@click.command()
+@click.argument("model", default="candidate")
+@click.option("--baseline", metavar="REF", help="Compare with this model instead of the alias 'baseline'.")
+@click.option(
+    "--record",
+    "record_path",
+    type=click.Path(path_type=Path),
+    help="Ask nothing: decide this earlier run again (a folder below reports/, or its record.json).",
+)
+@click.option(
+    "--policy",
+    "policy_file",
+    type=click.Path(path_type=Path),
+    help="With --record: a TOML file with the policy to decide under, as [tool.harness.gate] or bare.",
+)
+@click.pass_context
+def gate(
+    context: click.Context,
+    model: str,
+    baseline: str | None,
+    record_path: Path | None,
+    policy_file: Path | None,
+) -> int:
+    """Decide whether MODEL (default: candidate) may ship.
+
+    Runs the suites of [tool.harness.gate] through pytest, all of them, and decides by the policy. Answers
+    that the store has are not generated again.
+
+    Exit status: 0 PASS, 1 FAIL, 10 INCONCLUSIVE, 11 INVALID, 4 wrong usage, 130 Ctrl-C.
+    """
+    from harness.config import load_project
+
+    project = load_project(Path.cwd())
+    if record_path is None:
+        if policy_file is not None:
+            raise click.UsageError("--policy decides an earlier run again: name it with --record.")
+        return run_gate(project, model, baseline)
+    if (
+        baseline is not None
+        or context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
+    ):
+        raise click.UsageError("--record names both models already: leave MODEL and --baseline out.")
+    policy = project.config.gate if policy_file is None else read_policy(policy_file)
+    return redecide(record_path, policy)
+
+
+@click.command()
+@click.argument("record", type=click.Path(path_type=Path))
+def report(record: Path) -> None:
+    """Write the HTML report of RECORD (a folder below reports/, or its record.json) again."""
+    from harness.report.html import write_report
+
+    click.echo(str(write_report(record_folder(record))))
+
+
+def run_gate(project: Project, model: str, baseline: str | None = None) -> int:
+    """Run all of the project's suites against `model` in a pytest of their own, then decide; the exit status.
+
+    The record is read back from disk, so that the verdict is that of the artefact which promote will read.
+    """
+    suites = project.config.gate.suites
+    for suite in suites:
+        if not (project.root / suite).exists():
+            raise ConfigError(
+                f"{project.root / 'pyproject.toml'}: [tool.harness.gate] suites: {suite!r} does not "
+                f"exist. Write a suite "
+                "there, or name the folder that has them."
+            )
+    # A project's addopts may select tests; a gate judges them all.
+    command = [sys.executable, "-m", "pytest", *suites, "-m", "", "-k", "", f"--model={model}"]
+    if baseline is not None:
+        command.append(f"--baseline={baseline}")
+    before = _records(project.reports)
+    ended = _wait(subprocess.Popen(command, cwd=project.root))
+    written = sorted(_records(project.reports) - before, key=lambda folder: folder.stat().st_mtime)
+    if not written:
+        click.echo(
+            f"harness: error: the run left no record (pytest ended with {ended}): no verdict.", err=True
+        )
+        return ended or INVALID
+    status = redecide(written[-1], project.config.gate)
+    if status == PASSED and ended not in (PASSED, INCONCLUSIVE):
+        click.echo(
+            f"harness: error: the verdict is PASS, but pytest ended with {ended}: see above.", err=True
+        )
+        return ended
+    return status
+
+
+def redecide(path: Path, policy: GatePolicy) -> int:
+    """Decide an earlier run under `policy`; prints the verdict and returns the exit status."""
+    from harness.gate import decide
+    from harness.record import read_record
+
+    folder = record_folder(path)
+    record = read_record(folder)
+    verdict = decide(record, policy)
+    return tell(folder, record, verdict, policy)
+
+
+def tell(folder: Path, record: RunRecord, verdict: Verdict, policy: GatePolicy) -> int:
+    """Print a verdict, where its proof lies and what to do next; returns the exit status."""
+    for line in verdict.lines():
+        click.echo(line)
+    click.echo(f"record: {folder / 'record.json'}")
+    page = folder / "index.html"
+    if page.is_file():
+        click.echo(f"report: {page}")
+    click.echo(f"next:   {_next_step(record, verdict)}")
+    return exit_status(verdict, policy)
+
+
+def exit_status(verdict: Verdict, policy: GatePolicy) -> int:
+    """The same statuses as plain pytest's: 0, 1, 10 (0 where the policy only warns), 11."""
+    if verdict.status == "INCONCLUSIVE":
+        return PASSED if policy.on_inconclusive == "warn" else INCONCLUSIVE
+    return {"PASS": PASSED, "FAIL": FAILED, "INVALID": INVALID}[verdict.status]
+
+
+def read_policy(file: Path) -> GatePolicy:
+    """A policy from a TOML file: its [tool.harness.gate] table where it has one, else the whole file."""
+    import tomllib
+
+    from harness.config import parse_config
+
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{file}: cannot be read ({error.strerror}). Name a TOML file with a policy."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not valid TOML ({error}). Fix the file, then run again.") from error
+    if "tool" in table:
+        table = table["tool"].get("harness", {}).get("gate")
+        if table is None:
+            raise ConfigError(
+                f"{file}: no [tool.harness.gate] in it. Add the table, or write its keys at the top level."
+            )
+    return parse_config({"gate": table}, where=str(file)).gate
+
+
+def record_folder(path: Path) -> Path:
+    """The run's folder, from the folder itself or its record.json."""
+    folder = path.parent if path.name == "record.json" else path
+    if not (folder / "record.json").is_file():
+        raise ConfigError(f"{path}: no run record there. Runs write theirs to reports/<run-id>/record.json.")
+    return folder
+
+
+def _next_step(record: RunRecord, verdict: Verdict) -> str:
+    label = record.candidate.label
+    if record.partial is not None:
+        return f"harness gate {record.candidate.reference}   (a partial run carries no verdict)"
+    if verdict.status == "PASS":
+        return (
+            f"harness models promote {label}"
+            if "@" in label
+            else "register the adapter: harness models add PATH"
+        )
+    if verdict.status == "INCONCLUSIVE":
+        return f'add cases, or: harness models promote {label} --accept "REASON"'
+    return "open the report; change the data or the recipe; harness train RECIPE"
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    """The child's exit status. Ctrl-C reaches the child too: it gets the time to keep what it has."""
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        child.wait()
+        raise
+
+
+def _records(reports: Path) -> set[Path]:
+    return {file.parent for file in reports.glob("*/record.json")}
