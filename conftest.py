@@ -1,0 +1,3 @@
+"""This repository's own tests use pytest's test fixture for plugins."""
+
+pytest_plugins = ["pytester"]

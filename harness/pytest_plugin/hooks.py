@@ -1,0 +1,242 @@
+"""The hooks of a run with `--model`: plan, ask, tell apart, record. Each one delegates."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Generator
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.config import HarnessConfig, Project
+from harness.errors import HarnessError, Inconclusive, Invalid
+from harness.generation import GenerationStats
+from harness.pytest_plugin import collect
+from harness.pytest_plugin.lanes import OUTCOME, asks_model, run_item
+from harness.pytest_plugin.results import RunResults
+from harness.pytest_plugin.session import (
+    SESSION,
+    HarnessSession,
+    ModelRefs,
+    check_samples,
+    in_worker,
+    report_folder,
+    resolve_refs,
+)
+from harness.pytest_plugin.terminal import ProgressLine, write_summary
+
+WHOLE_SET = frozenset({"scores", "retention"})
+
+#: Our word, letter and colour for each outcome that pytest does not know.
+WORDS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
+    "missed": ("missed", "m", ("MISSED", {"yellow": True})),
+    "unstable": ("unstable", "u", ("UNSTABLE", {"yellow": True})),
+    "inconclusive": ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
+    "invalid": ("invalid", "V", ("INVALID", {"red": True})),
+    "error": ("error", "E", ("ERROR", {"red": True})),
+}
+
+
+def activate(config: pytest.Config) -> None:
+    """Called once `--model` is seen: resolve the models (in the controller) and register the hooks."""
+    try:
+        project, refs, run_key = _travelled(config) if in_worker() else _resolved(config)
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    session = HarnessSession(
+        project,
+        refs,
+        samples=config.getoption("harness_samples", 1),
+        store_only=bool(config.getoption("harness_store_only", False)),
+        strict=bool(config.getoption("harness_strict_cases", False)),
+        run_key=run_key,
+        on_progress=None if in_worker() else ProgressLine(config),
+    )
+    config.stash[SESSION] = session
+    config.stash[collect.PROJECT] = project
+    config.pluginmanager.register(LaneHooks(session), "harness-lanes")
+    if not in_worker():
+        results = RunResults(config, session, report_folder(config, project))
+        config.pluginmanager.register(ControllerHooks(results, run_key), "harness-controller")
+
+
+def _resolved(config: pytest.Config) -> tuple[Project, ModelRefs, str]:
+    project = collect.project(config)
+    check_samples(config.getoption("harness_samples", 1), project)
+    refs = resolve_refs(
+        project,
+        config.getoption("harness_model"),
+        config.getoption("harness_baseline", None),
+        config.getoption("harness_device", None),
+        config.getoption("harness_dtype", None),
+    )
+    return project, refs, uuid.uuid4().hex[:12]
+
+
+def _travelled(config: Any) -> tuple[Project, ModelRefs, str]:
+    sent = config.workerinput["harness"]
+    project = Project(root=config.rootpath, config=msgspec.json.decode(sent["config"], type=HarnessConfig))
+    return project, msgspec.json.decode(sent["refs"], type=ModelRefs), sent["run_key"]
+
+
+class LaneHooks:
+    """Hooks of every process that runs tests."""
+
+    def __init__(self, session: HarnessSession) -> None:
+        self.session = session
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if not session.config.option.collectonly:
+            try:
+                self.session.plan(session.items)
+            except HarnessError as error:
+                raise pytest.UsageError(str(error)) from error
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        # The batch runs outside of any item's own time, so --durations and timeouts stay true. Its error is raised
+        # again where a fixture asks for an answer.
+        if not self.session.asked and (asks_model(item) or not WHOLE_SET.isdisjoint(_fixtures(item))):
+            self.session.ask_quietly()
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        if not asks_model(pyfuncitem):
+            return None
+        run_item(pyfuncitem)
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.when == "teardown":
+            return report
+        outcome = item.stash.get(OUTCOME, None) if call.when == "call" else None
+        status = _status_of(item, report, call)
+        if status is not None:
+            _retell(report, call, status)
+        if call.when == "call" or report.outcome != "passed":
+            told: dict[str, Any] = {"status": status}
+            if outcome is not None:
+                told["case"] = msgspec.to_builtins(outcome)
+                report.user_properties += _properties(outcome)
+            callspec = getattr(item, "callspec", None)
+            if callspec is not None and not WHOLE_SET.isdisjoint(callspec.params):
+                told["whole"] = True
+                told["sets"] = [s.name for s in callspec.params.get("retention", ())]
+            # A plain attribute of builtins: it reaches the controller with and without xdist.
+            report.harness = told
+        return report
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
+        told = getattr(report, "harness", None)
+        if told is None or told["status"] is None:
+            return None
+        return WORDS.get(told["status"])
+
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+        if output is not None and self.session.stats is not None:
+            output["harness"] = msgspec.to_builtins(self.session.stats)
+
+
+class ControllerHooks:
+    """Hooks of the one process that sees every result."""
+
+    def __init__(self, results: RunResults, run_key: str) -> None:
+        self.results = results
+        self.run_key = run_key
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        session = self.results.session
+        node.workerinput["harness"] = {
+            "refs": msgspec.json.encode(session.refs).decode(),
+            "config": msgspec.json.encode(session.project.config).decode(),
+            "run_key": self.run_key,
+        }
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        self.results.collected(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        stats = getattr(node, "workeroutput", {}).get("harness")
+        if stats is not None:
+            self.results.session.add_stats(msgspec.convert(stats, GenerationStats))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.results.collected([item.nodeid for item in session.items])
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.results.deselected += len(items)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.results.add(report)
+
+    @pytest.hookimpl(trylast=True, wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        # Before sessionfinish, so that JUnit and the terminal see the set-level answers as items like any other.
+        outcome = yield
+        self.results.conclude(session)
+        return outcome
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        session.exitstatus = self.results.exit_status(int(exitstatus))
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        write_summary(terminalreporter, self.results)
+
+
+def _fixtures(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(getattr(item, "fixturenames", ()))
+
+
+def _status_of(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> str | None:
+    """Our word for what happened; None where pytest's own says it."""
+    if call.excinfo is None:
+        return None
+    error = call.excinfo.value
+    if isinstance(error, Inconclusive):
+        return "inconclusive"
+    if isinstance(error, Invalid):
+        return "invalid"
+    if isinstance(error, HarnessError):
+        return "error"
+    if call.when != "call" or not asks_model(item):
+        return None
+    outcome = item.stash.get(OUTCOME, None)
+    if outcome is None:
+        # A test of an answer that crashes has measured nothing: trouble of the suite, not a fault of the model.
+        return "error" if report.outcome == "failed" else None
+    return str(outcome.status) if outcome.status in ("missed", "unstable") else None
+
+
+def _retell(report: pytest.TestReport, call: pytest.CallInfo[None], status: str) -> None:
+    """Give the report the shape that pytest's reporters and JUnit expect of such an outcome."""
+    assert call.excinfo is not None, "only an exception has a status of ours"
+    message = str(call.excinfo.value)
+    path, line, _ = report.location
+    if status == "inconclusive":
+        report.outcome = "skipped"
+        report.longrepr = (path, (line or 0) + 1, message)
+    elif status in ("invalid", "error"):
+        report.outcome = "failed"
+        if isinstance(call.excinfo.value, HarnessError):
+            # The sentence, not the harness' own frames.
+            report.longrepr = message
+
+
+def _properties(outcome: Any) -> list[tuple[str, object]]:
+    share = sum(outcome.candidate) / len(outcome.candidate)
+    properties: list[tuple[str, object]] = [("harness.set", outcome.set), ("harness.candidate", share)]
+    if outcome.baseline is not None:
+        properties.append(("harness.baseline", sum(outcome.baseline) / len(outcome.baseline)))
+    return properties

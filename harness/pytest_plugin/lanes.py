@@ -1,0 +1,153 @@
+"""Asking one test of candidate and baseline, and what its outcome means.
+
+    rate      a miss is counted, not failed: the set as a whole answers for it
+    red line  must pass; a break fails the run
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+import pytest
+
+from harness.models import Response
+from harness.pytest_plugin.collect import GoldenItem, lane_of
+from harness.pytest_plugin.session import SESSION, HarnessSession, case_param
+from harness.record import Lane
+
+Outcome = Literal["passed", "missed", "failed", "unstable", "inconclusive", "invalid", "error"]
+MODEL_FIXTURES = frozenset({"response", "responses", "baseline_response"})
+
+#: Longest explanation kept of a miss, in characters; the whole answer is in the record's texts.
+EXPLANATION = 600
+
+
+class CaseOutcome(msgspec.Struct, kw_only=True):
+    """One test on one case: pass or miss per sample, by role. Travels from worker to controller as builtins."""
+
+    set: str
+    case: str
+    test: str
+    lane: Lane
+    status: Outcome
+    candidate: list[int]
+    baseline: list[int] | None
+    explanation: str
+    keys: list[str]
+    baseline_keys: list[str]
+    same: bool | None
+    cut_off: int
+
+
+OUTCOME = pytest.StashKey[CaseOutcome]()
+
+
+def asks_model(item: pytest.Item) -> bool:
+    """Does this item judge a model's answer to one case?"""
+    if isinstance(item, GoldenItem):
+        return True
+    return case_param(item) is not None and not MODEL_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def run_item(item: pytest.Item) -> None:
+    """Ask the item's test of every sample of the candidate and of the baseline; raise as its lane demands."""
+    param = case_param(item)
+    assert param is not None, "only per-case items come here"
+    session = item.config.stash[SESSION]
+    lane = lane_of(item, param.case)
+    limit = session.samples_of(lane == "red_line")
+    answers = session.responses(param, "candidate", limit=limit)
+    versus = session.responses(param, "baseline", limit=limit) if session.refs.baseline else ()
+    ask = _asker(item, versus)
+
+    candidate, misses = _ask_each(ask, answers, item)
+    baseline = _ask_each(ask, versus, item)[0] if versus else None
+    miss = next((m for m in misses if m is not None), None)
+    status = _status(candidate, lane, session)
+    item.stash[OUTCOME] = CaseOutcome(
+        set=param.set.name,
+        case=param.case.id,
+        test=_test_name(item),
+        lane=lane,
+        status=status,
+        candidate=candidate,
+        baseline=baseline,
+        explanation="" if miss is None else str(miss)[:EXPLANATION],
+        keys=list(session.keys(param, "candidate")),
+        baseline_keys=list(session.keys(param, "baseline")),
+        same=[a.text for a in answers] == [b.text for b in versus] if versus else None,
+        cut_off=sum(answer.finish_reason == "length" for answer in answers),
+    )
+    if status == "failed":
+        assert miss is not None, "a failed case has a miss"
+        raise miss
+    if status in ("missed", "unstable"):
+        # pytest's own word for "neither passed nor failed"; hooks.py gives it ours.
+        raise pytest.skip.Exception(_first_line(miss), _use_item_location=True)
+
+
+def _status(candidate: list[int], lane: Lane, session: HarnessSession) -> Outcome:
+    broken = candidate.count(0)
+    if not broken:
+        return "passed"
+    if lane == "rate":
+        return "failed" if session.strict else "missed"
+    # One broken sample of several may be chance: 4 of 5 is a break, less is unstable and counted.
+    confirmed = len(candidate) == 1 or broken >= 0.8 * len(candidate)
+    return "failed" if confirmed else "unstable"
+
+
+def _asker(item: pytest.Item, versus: tuple[Response, ...]) -> Callable[[tuple[Response, ...]], None]:
+    """The test as a function of the samples it is to judge."""
+    if isinstance(item, GoldenItem):
+        golden = item
+        return lambda samples: golden.ask(samples[0])
+    function: Any = item
+    names = function._fixtureinfo.argnames
+    funcargs = {name: function.funcargs[name] for name in names}
+
+    def ask(samples: tuple[Response, ...]) -> None:
+        if "response" in funcargs:
+            funcargs["response"] = samples[0]
+        if "responses" in funcargs:
+            funcargs["responses"] = samples
+        if "baseline_response" in funcargs:
+            funcargs["baseline_response"] = versus[0] if versus else None
+        function.obj(**funcargs)
+
+    return ask
+
+
+def _ask_each(
+    ask: Callable[[tuple[Response, ...]], None], answers: tuple[Response, ...], item: pytest.Item
+) -> tuple[list[int], list[BaseException | None]]:
+    """1 or 0 per sample, and each miss. A test that reads all samples is asked once."""
+    whole = "responses" in getattr(item, "fixturenames", ())
+    passes: list[int] = []
+    misses: list[BaseException | None] = []
+    for samples in [answers] if whole else [(answer,) for answer in answers]:
+        try:
+            ask(samples)
+        except (AssertionError, pytest.fail.Exception) as miss:
+            passes.append(0)
+            misses.append(miss)
+        else:
+            passes.append(1)
+            misses.append(None)
+    return passes, misses
+
+
+def _test_name(item: pytest.Item) -> str:
+    """The function, by file, or the check's name: the same for every case of a set."""
+    if isinstance(item, GoldenItem):
+        return item.name[item.name.index("[") + 1 : -1]
+    function: Any = item
+    others = [f"{k}={v!r}" for k, v in function.callspec.params.items() if k != "case"]
+    suffix = f"[{','.join(others)[:80]}]" if others else ""
+    return f"{item.nodeid.partition('[')[0]}{suffix}"
+
+
+def _first_line(miss: BaseException | None) -> str:
+    return str(miss).strip().partition("\n")[0][:240]

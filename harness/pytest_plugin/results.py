@@ -1,0 +1,392 @@
+"""From the reports of a run to its record, verdict and exit status; lives in the one process that sees them all."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.answers import Status
+from harness.errors import HarnessError
+from harness.gate import Verdict, decide
+from harness.golden import GoldenSet
+from harness.models import Response
+from harness.models.refs import ModelRef
+from harness.pytest_plugin.collect import golden_sets
+from harness.pytest_plugin.lanes import CaseOutcome
+from harness.pytest_plugin.session import HarnessSession
+from harness.record import (
+    CaseResult,
+    ModelIdentity,
+    Role,
+    RunRecord,
+    SetResult,
+    SuiteAnswer,
+    TestResult,
+    write_record,
+)
+
+#: Packages whose versions can change an answer.
+VERSIONED = ("finetune-harness", "torch", "transformers", "peft", "bitsandbytes", "numpy", "scipy", "pytest")
+
+#: Exit statuses beyond pytest's own.
+INCONCLUSIVE, INVALID = 10, 11
+
+
+class RunResults:
+    """Collects reports; `conclude` turns them into record, verdict and set-level answers."""
+
+    def __init__(self, config: pytest.Config, session: HarnessSession, reports: Path) -> None:
+        self.config = config
+        self.session = session
+        self.reports = reports
+        self.started = time.time()
+        self.deselected = 0
+        self.record: RunRecord | None = None
+        self.verdict: Verdict | None = None
+        self.folder: Path | None = None
+        self.trouble: str | None = None
+        self._expected: set[str] = set()
+        self._ended: set[str] = set()
+        self._skipped: list[str] = []
+        self._outcomes: dict[tuple[str, str], dict[str, CaseOutcome]] = {}
+        self._retention: dict[str, None] = {}
+        self._answers: list[SuiteAnswer] = []
+        self._errors: list[SuiteAnswer] = []
+        self.failed = 0
+        self.inconclusive = 0
+
+    def collected(self, ids: Iterable[str]) -> None:
+        """The selected items; every worker tells the same ones."""
+        self._expected.update(ids)
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Take in one report of one phase of one item."""
+        told: dict[str, Any] | None = getattr(report, "harness", None)
+        if report.when == "call" or report.outcome != "passed":
+            self._ended.add(report.nodeid)
+        if told is None:
+            # Teardown, or an item of another process' making.
+            if report.failed:
+                self._errors.append(_answer(report, "INVALID"))
+            return
+        if "sets" in told:
+            self._retention.update(dict.fromkeys(told["sets"]))
+        if "case" in told:
+            outcome = msgspec.convert(told["case"], CaseOutcome)
+            self._outcomes.setdefault((outcome.set, outcome.case), {})[outcome.test] = outcome
+            self.failed += outcome.status == "failed"
+            return
+        status = told["status"]
+        if status == "inconclusive":
+            self.inconclusive += 1
+            self._answers.append(_answer(report, "INCONCLUSIVE"))
+        elif status == "invalid":
+            self._answers.append(_answer(report, "INVALID"))
+        elif status == "error" or (report.failed and report.when != "call"):
+            self._errors.append(_answer(report, "INVALID"))
+        elif report.failed:
+            self.failed += 1
+            self._answers.append(_answer(report, "FAIL"))
+        elif report.skipped:
+            self._skipped.append(report.nodeid)
+        elif told.get("whole"):
+            self._answers.append(SuiteAnswer(test=report.nodeid, status="PASS", reason="as asserted"))
+
+    def conclude(self, session: pytest.Session) -> None:
+        """Write the record, decide, and report one item per golden set."""
+        if self.config.option.collectonly or not (self._outcomes or self._retention or self._errors):
+            return
+        try:
+            self._write()
+        except (HarnessError, OSError) as error:
+            self.trouble = f"the record could not be written: {error}"
+            return
+        assert self.record is not None, "written just now"
+        self.verdict = decide(self.record, self.session.project.config.gate)
+        if self.record.partial is None and self.session.refs.baseline is not None:
+            self._report_sets()
+        self._write_report()
+
+    def exit_status(self, pytest_status: int) -> int:
+        """1 if anything failed; else 11 if anything is invalid; else 10 if inconclusive and policy blocks."""
+        if pytest_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return pytest_status
+        if self.failed:
+            return int(pytest.ExitCode.TESTS_FAILED)
+        complete = self.record is not None and self.record.partial is None
+        invalid = complete and self.verdict is not None and self.verdict.status == "INVALID"
+        unjudged = self.session.refs.baseline is None and not self._answers
+        if self._errors or self.trouble or any(a.status == "INVALID" for a in self._answers):
+            return INVALID
+        if invalid and not unjudged:
+            return INVALID
+        if pytest_status == pytest.ExitCode.TESTS_FAILED:
+            return pytest_status
+        if self.inconclusive and self.session.project.config.gate.on_inconclusive == "block":
+            return INCONCLUSIVE
+        return pytest_status
+
+    def _write(self) -> None:
+        run_id = self._run_id()
+        self.folder = self.reports / run_id
+        refs = self.session.refs
+        policy = self.session.project.config.gate
+        texts: dict[str, Response] = {}
+        sets = tuple(self._set_results(texts))
+        record = RunRecord(
+            run_id=run_id,
+            created=datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(timespec="seconds"),
+            harness_version=importlib.metadata.version("finetune-harness"),
+            arguments=tuple(self.config.invocation_params.args),
+            candidate=_identity(refs.candidate),
+            baseline=None if refs.baseline is None else _identity(refs.baseline),
+            root=None if refs.root is None else _identity(refs.root),
+            policy=policy,
+            policy_digest=policy.digest,
+            collection_digest=hashlib.sha256("\n".join(sorted(self._expected)).encode()).hexdigest(),
+            sets=sets,
+            answers=tuple(sorted(self._answers, key=lambda a: a.test)),
+            errors=tuple(sorted(self._errors, key=lambda a: a.test)),
+            partial=self._partial(),
+            samples=self.session.samples,
+            phases=self._phases(),
+            versions=_versions(),
+        )
+        self.record = write_record(self.folder, record, texts)
+
+    def _write_report(self) -> None:
+        from harness.report.html import write_report
+
+        assert self.folder is not None, "the record is there"
+        try:
+            write_report(self.folder)
+        except (HarnessError, OSError) as error:
+            self.trouble = f"the report could not be written: {error}"
+
+    def _set_results(self, texts: dict[str, Response]) -> Iterable[SetResult]:
+        """Per-case outcomes and retention measurements, joined where one set has both."""
+        by_set: dict[str, dict[str, dict[str, CaseOutcome]]] = {}
+        for (name, case), tests in self._outcomes.items():
+            by_set.setdefault(name, {})[case] = tests
+        names = sorted({*by_set, *self._retention})
+        for golden in golden_sets(self.config, tuple(names)) if names else ():
+            seen = by_set.get(golden.name, {})
+            result = SetResult(
+                name=golden.name,
+                path=golden.path.relative_to(self.session.project.root).as_posix()
+                if golden.path.is_relative_to(self.session.project.root)
+                else golden.path.as_posix(),
+                digest=golden.digest,
+                kind=golden.kind,
+                cases=tuple(
+                    _case_result(golden, i, seen[case.id])
+                    for i, case in enumerate(golden.cases)
+                    if case.id in seen
+                ),
+            )
+            if golden.name in self._retention:
+                measured = self.session.measure(golden)
+                # A set that both a suite and the retention probes judged: the suite's tests are the stricter.
+                result = (
+                    msgspec.structs.replace(
+                        measured, cases=_joined(result.cases, measured.cases), path=result.path
+                    )
+                    if result.cases
+                    else msgspec.structs.replace(measured, path=result.path)
+                )
+            self._keep_texts(golden, result, texts)
+            yield result
+
+    def _keep_texts(self, golden: GoldenSet, result: SetResult, texts: dict[str, Response]) -> None:
+        texts.update(
+            self.session.texts(k for case in result.cases for keys in case.answers.values() for k in keys)
+        )
+        cases = {case.id: case for case in golden.cases}
+        for shown in result.cases:
+            case = cases[shown.case]
+            prompt = "\n\n".join(message.content for message in case.conversation)
+            texts[f"prompt:{golden.name}:{case.id}"] = Response(text=prompt)
+            if case.target is not None:
+                texts[f"target:{golden.name}:{case.id}"] = Response(text=case.target)
+
+    def _partial(self) -> str | None:
+        """Why this run can carry no verdict; None where it is complete."""
+        option = self.config.option
+        reasons = [
+            text
+            for text, given in (
+                (f"-k {option.keyword!r}", option.keyword),
+                (f"-m {option.markexpr!r}", option.markexpr),
+                ("--lf", getattr(option, "lf", False)),
+                ("-x or --maxfail", option.maxfail),
+                ("--deselect", getattr(option, "deselect", None)),
+                ("--stepwise", getattr(option, "stepwise", False)),
+                ("a node id", any("::" in str(arg) for arg in self.config.args)),
+            )
+            if given
+        ]
+        if reasons:
+            return f"cases were selected by {' and '.join(reasons)}"
+        if self.deselected:
+            return f"{self.deselected} tests were deselected"
+        unasked = [suite for suite in self.session.project.config.gate.suites if not self._covers(suite)]
+        if unasked:
+            return f"{', '.join(unasked)} of the policy's suites was not run"
+        open_tests = self._expected - self._ended
+        if open_tests:
+            return f"{len(open_tests)} of {len(self._expected)} tests did not end"
+        return None
+
+    def _covers(self, suite: str) -> bool:
+        wanted = (self.session.project.root / suite).resolve()
+        base = Path(self.config.invocation_params.dir)
+        given = [Path(base, str(arg)).resolve() for arg in self.config.args]
+        return any(wanted == folder or wanted.is_relative_to(folder) for folder in given)
+
+    def _report_sets(self) -> None:
+        """Emit the set-level items, as if they had been collected: in the counts, in JUnit, in the exit status."""
+        assert self.verdict is not None, "decided just now"
+        for name, status, reason in self.verdict.by_set():
+            path = next((s.path for s in self.record.sets if s.name == name), name) if self.record else name
+            nodeid = f"{path}::{name}"
+            for when in ("setup", "call", "teardown"):
+                report = _set_report(nodeid, path, when, status if when == "call" else "PASS", reason)
+                self.config.hook.pytest_runtest_logreport(report=report)
+
+    def _phases(self) -> dict[str, float]:
+        stats = self.session.stats
+        seconds: dict[str, float] = {} if stats is None else {k: round(v, 3) for k, v in stats.seconds.items()}
+        seconds["run"] = round(time.time() - self.started, 3)
+        return seconds
+
+    def _run_id(self) -> str:
+        stamp = datetime.datetime.fromtimestamp(self.started, datetime.UTC).strftime("%Y%m%d-%H%M%S")
+        label = "".join(c if c.isalnum() or c in "-." else "-" for c in self.session.refs.candidate.label)
+        run_id = f"{stamp}-{label[:40].strip('-')}"
+        number = 2
+        unique = run_id
+        while (self.reports / unique).exists():
+            unique = f"{run_id}-{number}"
+            number += 1
+        return unique
+
+
+def _case_result(golden: GoldenSet, index: int, tests: dict[str, CaseOutcome]) -> CaseResult:
+    case = golden.cases[index]
+    outcomes = list(tests.values())
+    longest = max(outcomes, key=lambda o: len(o.keys))
+    answers: dict[Role, tuple[str, ...]] = {"candidate": tuple(longest.keys)}
+    if longest.baseline_keys:
+        answers["baseline"] = tuple(longest.baseline_keys)
+    baselines = [o.baseline for o in outcomes if o.baseline is not None]
+    return CaseResult(
+        case=case.id,
+        line=golden.lines[index],
+        candidate=_all_pass([o.candidate for o in outcomes]),
+        baseline=_all_pass(baselines) if len(baselines) == len(outcomes) else None,
+        weight=case.weight,
+        tags=case.tags,
+        variant_of=case.variant_of,
+        tests=tuple(
+            TestResult(
+                test=o.test,
+                lane=o.lane,
+                # An unstable red line is counted, not broken.
+                candidate=1.0 if o.status == "unstable" else _mean(o.candidate),
+                baseline=None if o.baseline is None else _mean(o.baseline),
+                explanation=o.explanation,
+            )
+            for o in sorted(outcomes, key=lambda o: o.test)
+        ),
+        answers=answers,
+        same_answer=longest.same,
+        cut_off=max(o.cut_off for o in outcomes),
+    )
+
+
+def _all_pass(samples: list[list[int]]) -> float:
+    """Share of samples in which every test passed; tests that judge all samples at once hold for each."""
+    width = max(len(s) for s in samples)
+    columns = [[s[i] if len(s) > 1 else s[0] for s in samples] for i in range(width) if _in_all(samples, i)]
+    return _mean([int(all(column)) for column in columns])
+
+
+def _in_all(samples: list[list[int]], index: int) -> bool:
+    # A red line may have more samples than the rate tests of its case; only shared ones make a case's share.
+    return all(len(s) == 1 or index < len(s) for s in samples)
+
+
+def _mean(values: list[int]) -> float:
+    return sum(values) / len(values)
+
+
+def _joined(suite: tuple[CaseResult, ...], measured: tuple[CaseResult, ...]) -> tuple[CaseResult, ...]:
+    own = {case.case: case for case in suite}
+    joined = []
+    for case in measured:
+        stricter = own.get(case.case)
+        if stricter is None:
+            joined.append(case)
+            continue
+        joined.append(
+            msgspec.structs.replace(
+                case,
+                candidate=min(case.candidate, stricter.candidate),
+                baseline=None if case.baseline is None or stricter.baseline is None else min(case.baseline, stricter.baseline),
+                tests=(*stricter.tests, *case.tests),
+            )
+        )  # fmt: skip
+    return tuple(joined)
+
+
+def _answer(report: pytest.TestReport, status: Status) -> SuiteAnswer:
+    if isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+    else:
+        reason = str(getattr(report.longrepr, "reprcrash", None) or report.longrepr or "")
+        reason = getattr(getattr(report.longrepr, "reprcrash", None), "message", reason)
+    return SuiteAnswer(test=report.nodeid, status=status, reason=reason.strip()[:2000])
+
+
+def _set_report(nodeid: str, path: str, when: Any, status: Status, reason: str) -> pytest.TestReport:
+    outcome: Any = {"PASS": "passed", "INCONCLUSIVE": "skipped"}.get(status, "failed")
+    longrepr: Any = None if status == "PASS" else reason
+    if status == "INCONCLUSIVE":
+        longrepr = (path, 1, reason)
+    report = pytest.TestReport(
+        nodeid=nodeid, location=(path, 0, nodeid), keywords={}, outcome=outcome, longrepr=longrepr, when=when
+    )
+    told = {"INCONCLUSIVE": "inconclusive", "INVALID": "invalid"}.get(status)
+    report.harness = {"status": told, "set_level": True}
+    return report
+
+
+def _identity(ref: ModelRef) -> ModelIdentity:
+    return ModelIdentity(
+        label=ref.label,
+        reference=ref.text,
+        digest=ref.digest,
+        base_digest=ref.base_digest,
+        adapter_digest=ref.adapter_digest,
+        engine=ref.engine,
+        dtype=ref.dtype,
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": sys.version.split()[0]}
+    for name in VERSIONED:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,291 @@
+"""One run's models, plan and answers: what the fixtures read, computed once and shared by all workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import filelock
+import msgspec
+import pytest
+
+from harness.config import Project
+from harness.errors import ConfigError, GenerationError, HarnessError
+from harness.generation import Answers, GenerationPlan, GenerationStats, Progress, case_requests, run
+from harness.golden import GoldenSet
+from harness.models import Response, Sampling
+from harness.models.refs import ModelRef, resolve
+from harness.pytest_plugin.collect import CaseParam, lane_of
+from harness.record import Role, SetResult
+from harness.registry import Registry
+from harness.retention import Retention, measure, plan_retention
+from harness.scores import Scores, score_set
+from harness.store import Store
+
+#: A break of a red line under sampling is confirmed by this many samples; more than one passing = unstable.
+RED_LINE_SAMPLES = 5
+
+
+class ModelRefs(msgspec.Struct, frozen=True, kw_only=True):
+    """The roles of a run, resolved once in the controller. `root` is the candidate's base with no adapter."""
+
+    candidate: ModelRef
+    baseline: ModelRef | None
+    root: ModelRef | None
+
+    def roles(self) -> dict[Role, ModelRef]:
+        """The roles that are filled."""
+        roles: dict[Role, ModelRef] = {"candidate": self.candidate}
+        if self.baseline is not None:
+            roles["baseline"] = self.baseline
+        if self.root is not None:
+            roles["root"] = self.root
+        return roles
+
+
+def resolve_refs(
+    project: Project, model: str, baseline: str | None, device: str | None, dtype: str | None
+) -> ModelRefs:
+    """Who is judged against whom. The baseline defaults to the alias `baseline`, else to the candidate's base."""
+    registry = Registry(project.registry)
+
+    def one(text: str) -> ModelRef:
+        return resolve(
+            text,
+            lookup=registry.lookup,
+            known=registry.known,
+            root=project.root,
+            device=device or project.config.device,
+            dtype=dtype or project.config.dtype,
+            batch_size=project.config.batch_size,
+        )
+
+    candidate = one(model)
+    root = candidate.root if candidate.adapter is not None else None
+    if baseline is not None:
+        return ModelRefs(candidate=candidate, baseline=one(baseline), root=root)
+    if registry.alias("baseline") is not None:
+        return ModelRefs(candidate=candidate, baseline=one("baseline"), root=root)
+    return ModelRefs(candidate=candidate, baseline=root, root=root)
+
+
+class HarnessSession:
+    """What a worker, or a run without workers, knows: the plan of the selected items and, once asked, the answers.
+
+    `run_key` names the whole run over all of its workers; `shared` is a folder that all of them see.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        refs: ModelRefs,
+        *,
+        samples: int,
+        store_only: bool,
+        strict: bool,
+        run_key: str,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.project = project
+        self.refs = refs
+        self.samples = samples
+        self.store_only = store_only
+        self.strict = strict or refs.baseline is None
+        self.run_key = run_key
+        self.on_progress = on_progress
+        self._plan = GenerationPlan()
+        self._keys: dict[tuple[str, str], dict[Role, tuple[str, ...]]] = {}
+        self._answers: Answers | None = None
+        self._failure: HarnessError | None = None
+        self._worker_stats: list[GenerationStats] = []
+        self._scores: dict[str, Scores] = {}
+        self._retention: dict[str, Retention] = {}
+
+    def plan(self, items: Iterable[pytest.Item]) -> None:
+        """Read off the selected items' fixtures which model must answer which case."""
+        for item in items:
+            param = case_param(item)
+            if param is not None:
+                self._plan_case(param, red_line=lane_of(item, param.case) == "red_line")
+                continue
+            callspec = getattr(item, "callspec", None)
+            if callspec is None:
+                continue
+            if "scores" in callspec.params:
+                for case in callspec.params["scores"].cases:
+                    self._plan_case(CaseParam(callspec.params["scores"], case), red_line=False)
+            if "retention" in callspec.params:
+                for golden_set in callspec.params["retention"]:
+                    for ref in self.refs.roles().values():
+                        plan_retention(golden_set, ref, self._plan, sampling=self.sampling(golden_set))
+
+    @property
+    def answers(self) -> Answers:
+        """All answers of the plan; the first call generates what the store lacks. Raises the one error of the
+        batch again at each call, so that every item that needs it ends as an error of its setup."""
+        if self._failure is not None:
+            raise type(self._failure)(str(self._failure))
+        if self._answers is None:
+            try:
+                self._answers = self._run()
+            except HarnessError as error:
+                self._failure = error
+                raise
+        return self._answers
+
+    @property
+    def asked(self) -> bool:
+        """Was the batch run, well or not?"""
+        return self._answers is not None or self._failure is not None
+
+    def ask_quietly(self) -> None:
+        """Run the batch now and keep its error for whoever reads `answers`."""
+        with contextlib.suppress(HarnessError):
+            _ = self.answers
+
+    def responses(self, param: CaseParam, role: Role, *, limit: int | None = None) -> tuple[Response, ...]:
+        """The samples of one case's answer by one role; the run's `samples` of them unless `limit` asks for more."""
+        answers = self.answers
+        keys = self.keys(param, role)[: limit or self.samples]
+        return tuple(answers.by_key(key) for key in keys)
+
+    def keys(self, param: CaseParam, role: Role) -> tuple[str, ...]:
+        """Store keys of the planned samples; empty for a role that is not filled."""
+        return self._keys[(param.set.name, param.case.id)].get(role, ())
+
+    def samples_of(self, red_line: bool) -> int:
+        """Samples to ask for: the run's, and enough to confirm a break where a red line is sampled."""
+        if red_line and self.project.config.sampling.temperature > 0:
+            return max(self.samples, RED_LINE_SAMPLES)
+        return self.samples
+
+    def scores(self, golden_set: GoldenSet) -> Scores:
+        """The set's own checks over all its cases."""
+        if golden_set.name not in self._scores:
+            self._scores[golden_set.name] = score_set(
+                golden_set,
+                self.answers,
+                self.refs.roles(),
+                sampling=self.sampling(golden_set),
+                samples=self.samples,
+                policy=self.project.config.gate,
+            )
+        return self._scores[golden_set.name]
+
+    def retention(self, sets: tuple[GoldenSet, ...]) -> Retention:
+        """The forgetting probes over these sets."""
+        key = "+".join(s.name for s in sets)
+        if key not in self._retention:
+            answers = self.answers
+            measured = tuple(
+                measure(s, answers, self.refs.roles(), sampling=self.sampling(s)) for s in sets
+            )
+            self._retention[key] = Retention(measured, self.project.config.gate)
+        return self._retention[key]
+
+    def measure(self, golden_set: GoldenSet) -> SetResult:
+        """One set's forgetting probes, for the record. Where workers asked the models, read from the store."""
+        answers = self._answers
+        if answers is None:
+            plan = GenerationPlan()
+            for ref in self.refs.roles().values():
+                plan_retention(golden_set, ref, plan, sampling=self.sampling(golden_set))
+            with Store(self.project.store) as store:
+                answers = run(plan, store, store_only=True)
+        return measure(golden_set, answers, self.refs.roles(), sampling=self.sampling(golden_set))
+
+    def texts(self, keys: Iterable[str]) -> dict[str, Response]:
+        """Stored answers by key."""
+        if self._answers is not None:
+            return {key: self._answers.by_key(key) for key in keys}
+        with Store(self.project.store) as store:
+            return store.responses(keys)
+
+    @property
+    def stats(self) -> GenerationStats | None:
+        """What asking the models cost, here or in the workers; None where nothing was asked."""
+        if self._answers is not None:
+            return self._answers.stats
+        # Every worker reads the whole plan; the one that asked the models is the one that generated most.
+        return max(self._worker_stats, key=lambda s: s.generated + s.scored, default=None)
+
+    def add_stats(self, stats: GenerationStats) -> None:
+        """Take in what a worker tells as it ends."""
+        self._worker_stats.append(stats)
+
+    def sampling(self, golden_set: GoldenSet) -> Sampling:
+        """How this set's answers are sampled."""
+        own = self.project.config.sampling
+        return Sampling(
+            max_tokens=self.project.config.max_tokens(golden_set.name),
+            temperature=own.temperature,
+            top_p=own.top_p,
+            stop=own.stop,
+            seed=own.seed,
+        )
+
+    def _plan_case(self, param: CaseParam, *, red_line: bool) -> None:
+        key = (param.set.name, param.case.id)
+        wanted = self.samples_of(red_line)
+        known = self._keys.get(key)
+        if known is not None and len(known["candidate"]) >= wanted:
+            return
+        requests = case_requests(param.case, self.sampling(param.set), wanted)
+        self._keys[key] = {
+            role: tuple(self._plan.ask(ref, request) for request in requests)
+            for role, ref in self.refs.roles().items()
+            if role != "root"
+        }
+
+    def _run(self) -> Answers:
+        state = self.project.store.parent
+        state.mkdir(parents=True, exist_ok=True)
+        # All workers hold the same plan: the first one here asks the models, the others then read the store.
+        failed = state / f"run-{self.run_key}.failed"
+        with filelock.FileLock(state / "generation.lock"):
+            if failed.exists():
+                raise GenerationError(failed.read_text(encoding="utf-8"))
+            try:
+                with Store(self.project.store) as store:
+                    return run(self._plan, store, store_only=self.store_only, on_progress=self.on_progress)
+            except HarnessError as error:
+                if in_worker():
+                    failed.write_text(str(error), encoding="utf-8")
+                raise
+
+
+def case_param(item: pytest.Item) -> CaseParam | None:
+    """The golden case of a per-case item, written in Python or collected from a file; None for other items."""
+    param = getattr(item, "param", None)
+    if isinstance(param, CaseParam):
+        return param
+    callspec = getattr(item, "callspec", None)
+    param = callspec.params.get("case") if callspec is not None else None
+    return param if isinstance(param, CaseParam) else None
+
+
+def in_worker() -> bool:
+    """Is this process one of pytest-xdist's workers?"""
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
+def check_samples(samples: int, project: Project) -> None:
+    """K samples of a greedy model would be one answer K times."""
+    if samples < 1:
+        raise ConfigError(f"--samples {samples}: at least one sample is needed")
+    if samples > 1 and project.config.sampling.temperature <= 0:
+        raise ConfigError(
+            f"--samples {samples} with temperature 0 would repeat one answer {samples} times: "
+            "set [tool.harness.sampling] temperature, or drop --samples"
+        )
+
+
+def report_folder(config: pytest.Config, project: Project) -> Path:
+    """Where this run's record and report go."""
+    chosen = config.getoption("harness_report_dir", None)
+    return Path(config.invocation_params.dir, chosen) if chosen else project.reports
+
+
+SESSION = pytest.StashKey[HarnessSession]()

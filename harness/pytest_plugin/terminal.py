@@ -1,0 +1,83 @@
+"""What the run says: progress while models answer, and the verdict at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.generation import Progress
+
+if TYPE_CHECKING:
+    from harness.pytest_plugin.results import RunResults
+
+VERBS = {"load": "loading", "generate": "answering", "score": "scoring"}
+
+
+class ProgressLine:
+    """One line that is rewritten on a terminal; in a log, one line as each model's phase begins."""
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+        self._last: tuple[str, str] | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter is None or self._config.option.verbose < 0:
+            return
+        phase = (progress.label, progress.phase)
+        line = f"{progress.label}: {VERBS[progress.phase]} {progress.done}/{progress.total}"
+        if not reporter.isatty:
+            if phase != self._last:
+                reporter.ensure_newline()
+                reporter.write_line(f"{progress.label}: {VERBS[progress.phase]} {progress.total}")
+        else:
+            if self._last is None:
+                reporter.ensure_newline()
+            if progress.done and progress.seconds > 0:
+                left = progress.seconds / progress.done * (progress.total - progress.done)
+                line += f", {progress.tokens / progress.seconds:.0f} tokens/s, {_minutes(left)} left"
+            reporter.rewrite(line, erase=True)
+            if progress.done == progress.total:
+                reporter.rewrite("", erase=True)
+        self._last = phase
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def write_summary(reporter: Any, results: RunResults) -> None:
+    """The verdict, its reasons, and where to read more."""
+    if results.trouble:
+        reporter.section("finetune harness", red=True)
+        reporter.write_line(results.trouble, red=True)
+        return
+    if results.record is None or results.verdict is None:
+        return
+    verdict, record = results.verdict, results.record
+    colour = {"PASS": "green", "FAIL": "red", "INVALID": "red"}.get(verdict.status, "yellow")
+    reporter.section("finetune harness", **{colour: True})
+    versus = "no baseline" if record.baseline is None else f"against {record.baseline.label}"
+    reporter.write_line(f"{record.candidate.label} {versus}")
+    if record.partial is not None:
+        reporter.write_line(f"partial run: no verdict ({record.partial})", yellow=True)
+    else:
+        for line in verdict.lines():
+            reporter.write_line(line)
+    cut_off = sum(case.cut_off > 0 for s in record.sets for case in s.cases)
+    if cut_off:
+        reporter.write_line(
+            f"{cut_off} answers were cut off at max_tokens: raise [tool.harness.sets] max_tokens if they should end",
+            yellow=True,
+        )
+    stats = results.session.stats
+    if stats is not None:
+        loaded = ", ".join(stats.loaded) or "no model was loaded"
+        new = stats.generated + stats.scored
+        reporter.write_line(f"{new} answers generated ({loaded}), {stats.reused} from the store")
+    if results.folder is not None:
+        reporter.write_line(f"report: {_shown(results.folder)}/index.html")
+
+
+def _shown(folder: Path) -> Path:
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
