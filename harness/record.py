@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import math
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from harness.answers import Status
 from harness.config import GatePolicy
+from harness.errors import RecordError
 from harness.golden import Kind
+from harness.models import Response
 
 Lane = Literal["rate", "red_line"]
 Role = Literal["candidate", "baseline", "root"]
 
 RECORD_VERSION = 1
+RECORD_FILE = "record.json"
+TEXTS_FILE = "texts.json.gz"
 
 
 class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,8 +56,8 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """One case of one set. A case passes a sample when all its tests do; scores are shares of passed samples.
 
     `answers[role]` are the store keys of the samples' texts, found in the texts file beside the record.
-    `same_answer`: the candidate's and the baseline's texts are byte-identical. `cut_off`: the candidate's answers
-    that ended at max_tokens.
+    `same_answer`: the candidate's and the baseline's texts are byte-identical. `cut_off`: the candidate's
+    answers that ended at max_tokens.
     """
 
     case: str
@@ -67,8 +78,8 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A further measurement on a set's cases, aligned by `cases`.
 
-    `role`: "alarm" raises the gate's alarm when the candidate is significantly worse; "advisory" is only shown.
-    Values are per case in `unit`; None where a model could not be measured.
+    `role`: "alarm" raises the gate's alarm when the candidate is significantly worse; "advisory" is only
+    shown. Values are per case in `unit`; None where a model could not be measured.
     """
 
     probe: str
@@ -84,8 +95,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class SetResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that was seen of one golden set. `cases` is empty for a set of prose, which only has probes.
 
-    `unavailable` says what could not be measured and why ("target_nll: MODEL gives no token scores"): never passed,
-    never guessed.
+    `unavailable` says what could not be measured and why ("target_nll: MODEL gives no token scores"): never
+    passed, never guessed.
     """
 
     name: str
@@ -109,8 +120,8 @@ class SuiteAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, complete or partial. `partial` says why it can carry no verdict; None = complete.
 
-    `errors` are infrastructure's (engine, crashed check): they make the run INVALID. `root` is the base with no
-    adapter; None where candidate and base are the same weights. `phases` are seconds.
+    `errors` are infrastructure's (engine, crashed check): they make the run INVALID. `root` is the base with
+    no adapter; None where candidate and base are the same weights. `phases` are seconds.
     """
 
     run_id: str
@@ -132,3 +143,124 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     versions: dict[str, str] = {}
     texts_digest: str = ""
     version: int = RECORD_VERSION
+
+
+def write_record(folder: Path, record: RunRecord, texts: Mapping[str, Response]) -> RunRecord:
+    """Write `record` and the texts it refers to (store key -> response) into `folder`; returns the record
+    with the digest that binds them.
+
+    Each file appears whole or not at all, the record last: a folder without record.json is an unfinished run.
+    Raises RecordError for a score that is not a number, and where the disk refuses.
+    """
+    for where, value in _numbers(record):
+        if value is not None and not math.isfinite(value):
+            raise RecordError(f"{where} is {value}, not a number: nothing was written. Mend what measured it.")
+    try:
+        plain = msgspec.json.encode(dict(texts), order="sorted")
+        record = msgspec.structs.replace(record, texts_digest=hashlib.sha256(plain).hexdigest())
+        encoded = msgspec.json.encode(record, order="sorted")
+    except UnicodeEncodeError as error:
+        raise RecordError(f"run {record.run_id}: a text cannot be written as UTF-8 ({error}).") from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # No file name and no time in the header: the same texts give the same bytes.
+        _write(folder / TEXTS_FILE, gzip.compress(plain, mtime=0))
+        _write(folder / RECORD_FILE, encoded)
+    except OSError as error:
+        raise RecordError(
+            f"{folder}: the record cannot be written ({error.strerror}). Make room or name another folder "
+            "with --report-dir, then run again: the answers are in the store."
+        ) from error
+    return record
+
+
+def read_record(path: Path) -> RunRecord:
+    """The record in a run's folder, or in the given record.json.
+
+    Raises RecordError where there is none, where it is damaged, and where a newer harness wrote it.
+    """
+    file = path / RECORD_FILE if path.is_dir() else path
+    data = _read(file, "Runs write theirs to reports/<run-id>/record.json.")
+    try:
+        version = msgspec.json.decode(data, type=_Versioned).version
+        if version > RECORD_VERSION:
+            raise RecordError(
+                f"{file}: written by a newer harness (record version {version}; this one reads up to "
+                f"{RECORD_VERSION}). Upgrade finetune-harness."
+            )
+        return msgspec.json.decode(data, type=RunRecord)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RecordError(f"{file}: not a run record ({error}). Run the suites again for a new one.") from error
+
+
+def read_texts(folder: Path, record: RunRecord) -> dict[str, Response]:
+    """The texts that `record` refers to, by store key.
+
+    Raises RecordError where they are missing or are not the ones that the record was written with.
+    """
+    file = folder / TEXTS_FILE
+    data = _read(file, "It lies beside record.json; copy both.")
+    try:
+        plain = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordError(f"{file}: damaged ({error}). Copy it again, or run the suites again.") from error
+    found = hashlib.sha256(plain).hexdigest()
+    if found != record.texts_digest:
+        raise RecordError(
+            f"{file}: these are not the texts of run {record.run_id} (digest {found[:12]}, the record says "
+            f"{record.texts_digest[:12] or 'none'}). Copy both files of one run, or run the suites again."
+        )
+    try:
+        return msgspec.json.decode(plain, type=dict[str, Response])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RecordError(f"{file}: not a file of texts ({error}). Run the suites again.") from error
+
+
+class _Versioned(msgspec.Struct):
+    """All that must be understood of a record before its version is known."""
+
+    version: int
+
+
+def _numbers(record: RunRecord) -> Iterator[tuple[str, float | None]]:
+    """Every measured number and where it stands; JSON would turn NaN into null without a word."""
+    for one in record.sets:
+        for case in one.cases:
+            where = f"{one.name}: case {case.case!r}"
+            yield f"{where}: weight", case.weight
+            yield from _scores(where, case)
+            for test in case.tests:
+                yield from _scores(f"{where}: {test.test}", test)
+        for probe in one.probes:
+            for values in (probe.candidate, probe.baseline, probe.root):
+                for case_id, value in zip(probe.cases, values or (), strict=False):
+                    yield f"{one.name}: {probe.probe}: case {case_id!r}", value
+    for phase, seconds in record.phases.items():
+        yield f"phase {phase!r}", seconds
+
+
+def _scores(where: str, scored: CaseResult | TestResult) -> Iterator[tuple[str, float | None]]:
+    yield f"{where}: candidate", scored.candidate
+    yield f"{where}: baseline", scored.baseline
+    yield f"{where}: root", scored.root
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Whole or not at all: written beside `file`, then renamed."""
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(file)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _read(file: Path, hint: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{file}: cannot be read ({error.strerror}). {hint}") from error

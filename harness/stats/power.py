@@ -84,9 +84,9 @@ def rule_power(
 ) -> RulePower:
     """How often the guards' rule passes, fails or cannot tell, exactly, for yes/no cases in independent sets.
 
-    Set i has `sizes[i]` cases, of which a share `discordance[i]` flips (at least `drops[i]`), so that the rate
-    falls by `drops[i]`. FAIL: the one-sided mid-p McNemar test of any set fires (Holm over sets at `alpha`). PASS:
-    none does, and Tango's one-sided 95% limit of the pooled difference lies above `-margin`.
+    Set i has `sizes[i]` cases, of which a share `discordance[i]` flips (at least `drops[i]`), so that the
+    rate falls by `drops[i]`. FAIL: the one-sided mid-p McNemar test of any set fires (Holm over sets at
+    `alpha`). PASS: none does, and Tango's one-sided 95% limit of the pooled difference lies above `-margin`.
     """
     drops = [0.0] * len(sizes) if drops is None else drops
     if not (len(sizes) == len(discordance) == len(drops)) or not sizes:
@@ -124,7 +124,8 @@ def smallest_margin(
 
 
 def _counts(table: Floats) -> tuple[Floats, Floats]:
-    b, c = np.indices(table.shape, dtype=np.float64)
+    rows, columns = table.shape
+    b, c = np.meshgrid(np.arange(rows, dtype=np.float64), np.arange(columns, dtype=np.float64), indexing="ij")
     return b, c
 
 
