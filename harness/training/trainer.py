@@ -1,0 +1,597 @@
+"""Train an adapter. Read from top to bottom: model, loss, schedule, loop, save."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+import torch
+from accelerate import Accelerator, PartialState
+
+from harness.errors import DataError, HarnessError, ModelError
+from harness.generation import Progress
+from harness.models.quiet import quiet_transformers
+from harness.models.refs import ModelRef, pinned
+from harness.training.batches import IGNORED, pad, plan_epoch
+from harness.training.checkpoints import (
+    EpochRecord,
+    State,
+    StepRecord,
+    Weights,
+    latest_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from harness.training.diagnosis import plot_curve, read_curve
+from harness.training.plan import Prepared, Sources, prepare
+from harness.training.progress import Listener, Silent
+from harness.training.recipe import OptimRecipe, Recipe
+from harness.training.template import Example, rendered_digest, stop_ids, template_digest
+
+
+class TrainingInterruptedError(HarnessError):
+    """Ctrl-C: a checkpoint was written, and the same command goes on from it."""
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run made: a PEFT folder with its loss plot, and everything to be written into training.json."""
+
+    adapter: Path
+    training: dict[str, Any]
+    findings: tuple[str, ...]
+
+
+# ---- model -------------------------------------------------------------------------------------------------
+
+
+def load_tokenizer(base: ModelRef) -> Any:
+    """The base's tokenizer. Raises ModelError where it has no chat template: nothing could be rendered."""
+    from transformers import AutoTokenizer
+
+    name, revision = pinned(base.base)
+    with quiet_transformers():
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    if not tokenizer.chat_template:
+        raise ModelError(f"{base.label}: its tokenizer has no chat template. Train from an instruction-tuned model.")
+    return tokenizer
+
+
+def prepare_rows(
+    recipe: Recipe,
+    sources: Sources,
+    base: ModelRef,
+    *,
+    store: Path,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> tuple[Any, Prepared]:
+    """The base's tokenizer, and every row ready to be trained on. The main process goes first, so that replay
+    prompts are answered once and the others find them in the store."""
+    from transformers import GenerationConfig
+
+    tokenizer = load_tokenizer(base)
+    name, revision = pinned(base.base)
+    try:
+        config = GenerationConfig.from_pretrained(name, revision=revision)  # type: ignore[arg-type]
+    except OSError:
+        config = None  # many models have none
+    stops = stop_ids(tokenizer, config)
+    with PartialState(cpu=base.device == "cpu").main_process_first():
+        prepared = prepare(recipe, sources, base, tokenizer, stops, store=store, on_progress=on_progress)
+    return tokenizer, prepared
+
+
+def load_base(recipe: Recipe, base: ModelRef) -> Any:
+    """The frozen base on its device, for QLoRA in 4 bits. Raises ModelError where it cannot be loaded."""
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    dtype = getattr(torch, recipe.dtype)
+    options: dict[str, Any] = {}
+    if recipe.method == "qlora":
+        options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    name, revision = pinned(base.base)
+    try:
+        with quiet_transformers():
+            model = AutoModelForCausalLM.from_pretrained(
+                name,
+                revision=revision,
+                dtype=dtype,
+                device_map={"": _device(base)},
+                use_safetensors=True,
+                **options,
+            )
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise ModelError(f"{base.label}: cannot be loaded for training ({_one_line(error)}).") from error
+    model.config.use_cache = False
+    return model
+
+
+def add_adapter(model: Any, recipe: Recipe) -> Any:
+    """The base with a fresh LoRA adapter: B = 0, so that it answers exactly as the base does, and float32, because
+    updates of 1e-4 vanish in bfloat16's 8 bits."""
+    from peft import LoraConfig, get_peft_model
+
+    targets = recipe.lora.targets
+    config = LoraConfig(
+        r=recipe.lora.r,
+        # PEFT asks for an int and works with any number.
+        lora_alpha=recipe.lora.alpha,  # type: ignore[arg-type]
+        lora_dropout=recipe.lora.dropout,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        task_type="CAUSAL_LM",
+    )
+    torch.manual_seed(recipe.seed)
+    try:
+        with quiet_transformers():
+            peft_model = get_peft_model(model, config)
+    except ValueError as error:
+        raise ModelError(f"lora.targets = {targets!r}: {_one_line(error)}.") from error
+    census = {str(p.dtype) for p in peft_model.parameters() if p.requires_grad}
+    if census != {"torch.float32"}:
+        raise ModelError(f"the adapter's weights are {', '.join(sorted(census))}, and must be torch.float32.")
+    return peft_model
+
+
+# ---- loss --------------------------------------------------------------------------------------------------
+
+
+class AnswerLoss(torch.nn.Module):
+    """Summed cross-entropy of the labelled positions, in nats.
+
+    Logits are computed at those positions only. A vocabulary of 49,152 makes them the largest thing in memory, and
+    two thirds of them would be thrown away. The selection sits in front of the model's own head, so that whatever
+    an architecture does behind it (soft-capping, scaling) still happens.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self._labelled: torch.Tensor | None = None
+        model.get_output_embeddings().register_forward_pre_hook(self._select)
+
+    def _select(self, head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        return None if self._labelled is None else (inputs[0][self._labelled], *inputs[1:])
+
+    def forward(self, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """ids and labels of shape (rows, length), labels already shifted; a scalar."""
+        self._labelled = labels != IGNORED
+        try:
+            logits = self.model(input_ids=ids, use_cache=False).logits
+        finally:
+            labelled, self._labelled = self._labelled, None
+        return torch.nn.functional.cross_entropy(logits.float(), labels[labelled], reduction="sum")
+
+
+# ---- schedule ----------------------------------------------------------------------------------------------
+
+
+def rate_at(step: int, total: int, optim: OptimRecipe) -> float:
+    """The learning rate of update `step` (from 0): linear warm-up, then a cosine from `lr` towards 0."""
+    warmup = math.ceil(optim.warmup * total)
+    if step < warmup:
+        return optim.lr * (step + 1) / (warmup + 1)
+    return optim.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+# ---- loop --------------------------------------------------------------------------------------------------
+
+
+class Trainer:
+    """One run: the model, its optimizer, and where it stands."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        prepared: Prepared,
+        model: Any,
+        *,
+        pad_id: int,
+        checkpoints: Path | None = None,
+        checkpoint_every: int = 25,
+        listener: Listener | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.prepared = prepared
+        self.model = model
+        self.pad_id = pad_id
+        self.checkpoints = checkpoints
+        self.checkpoint_every = checkpoint_every
+        self.listener = listener or Silent()
+        self.device = next(model.parameters()).device
+        self.parameters: Weights = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        # Precision is ours (autocast below), so that accelerate does not convert outputs behind our back.
+        self.accelerator = Accelerator(mixed_precision="no", cpu=self.device.type == "cpu")
+        optim = recipe.optim
+        optimizer = torch.optim.AdamW(
+            self.parameters.values(), lr=optim.lr, weight_decay=optim.weight_decay, betas=(0.9, 0.999)
+        )
+        self.optimizer: Any = self.accelerator.prepare_optimizer(optimizer)
+        self.loss: Any = self.accelerator.prepare_model(AnswerLoss(model))
+        self.state = State()
+        self.best: Weights | None = None
+        self.interrupted = False
+        lengths = [len(example.ids) for example in prepared.train]
+        self.epochs = [
+            plan_epoch(
+                lengths,
+                batch_size=optim.batch_size,
+                micro_batch_size=optim.micro_batch_size,
+                seed=recipe.seed,
+                epoch=epoch,
+            )
+            for epoch in range(optim.epochs)
+        ]
+        self.total = sum(len(windows) for windows in self.epochs)
+
+    def resume(self) -> bool:
+        """Take up the newest checkpoint, where there is one."""
+        checkpoint = None if self.checkpoints is None else latest_checkpoint(self.checkpoints)
+        if checkpoint is None:
+            return False
+        self.state, self.best = read_checkpoint(checkpoint, self.parameters, self.optimizer.optimizer)
+        return True
+
+    def run(self) -> None:
+        """Train to the end. Raises TrainingInterruptedError after Ctrl-C, DataError where the loss is not a number."""
+        self.listener.start(done=self.state.step, total=self.total)
+        self.model.train()
+        begun, before, tokens_before = time.perf_counter(), self.state.seconds, self._tokens()
+        step = 0
+        with self._ctrl_c():
+            for epoch, windows in enumerate(self.epochs):
+                for window in windows:
+                    step += 1
+                    if step <= self.state.step or self.state.stopped:
+                        continue
+                    record = self._update(step, epoch, window)
+                    if record is None or self.interrupted:
+                        self._stop_here(record)
+                    assert record is not None
+                    self.state.step = step
+                    self.state.seconds = before + time.perf_counter() - begun
+                    self.state.history.append(msgspec.structs.replace(record, seconds=self.state.seconds))
+                    elapsed = max(1e-9, self.state.seconds - before)
+                    self.listener.step(self.state.history[-1], (self._tokens() - tokens_before) / elapsed)
+                    if window is windows[-1]:
+                        self._end_epoch(epoch)
+                        self.state.seconds = before + time.perf_counter() - begun
+                    if step % self.checkpoint_every == 0 and step < self.total:
+                        self._checkpoint()
+        if self.best is not None:
+            with torch.no_grad():
+                for name, parameter in self.parameters.items():
+                    parameter.copy_(self.best[name])
+
+    def _update(self, step: int, epoch: int, window: Sequence[Sequence[int]]) -> StepRecord | None:
+        """One optimizer step over a window of rows; None where Ctrl-C came before it was complete."""
+        optim, accelerator = self.recipe.optim, self.accelerator
+        # Seeded at every step, not once: then dropout is a function of the step, and a resumed run needs no saved
+        # generator states, on any number of devices.
+        torch.manual_seed((self.recipe.seed * 1_000_003 + step) * 1009 + accelerator.process_index)
+        rate = rate_at(step - 1, self.total, optim)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        # By the window's targets, not per micro-batch: else a target in a short micro-batch would weigh more.
+        targets = sum(self.prepared.train[i].targets for micro in window for i in micro)
+        tokens = sum(len(self.prepared.train[i].ids) for micro in window for i in micro)
+        mine, padding = self._share(window)
+        summed = torch.zeros((), device=self.device)
+        self.optimizer.zero_grad()
+        for k, micro in enumerate(mine):
+            if self.interrupted and accelerator.num_processes == 1:
+                return None
+            last = k == len(mine) - 1
+            with contextlib.nullcontext() if last else accelerator.no_sync(self.loss):
+                loss = self._loss(micro)
+                if k >= len(mine) - padding:
+                    loss = loss * 0.0
+                # DDP averages gradients over processes, and we want their sum.
+                accelerator.backward(loss * accelerator.num_processes / targets)
+            summed += loss.detach()
+        mean = float(accelerator.reduce(summed, reduction="sum")) / targets
+        norm = float(torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), optim.max_grad_norm))
+        if not (math.isfinite(mean) and math.isfinite(norm)):
+            self._refuse_nan(step, mean, norm, window)
+        self.optimizer.step()
+        return StepRecord(step=step, epoch=epoch, loss=mean, rate=rate, norm=norm, tokens=tokens, seconds=0.0)
+
+    def _share(self, window: Sequence[Sequence[int]]) -> tuple[list[list[int]], int]:
+        """This process's micro-batches, and how many at the end are only there so that every process has as many:
+        one that runs out of work earlier would leave the others waiting for its gradients."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        micros = [list(micro) for micro in window]
+        if world == 1:
+            return micros, 0
+        rows = [i for micro in micros for i in micro]
+        size = max(1, min(len(micros[0]), math.ceil(len(rows) / world)))
+        pieces = [rows[i : i + size] for i in range(0, len(rows), size)]
+        each = math.ceil(len(pieces) / world)
+        mine = pieces[rank::world]
+        padding = each - len(mine)
+        return mine + [pieces[0]] * padding, padding
+
+    def _loss(self, rows: Sequence[int], examples: Sequence[Example] | None = None) -> torch.Tensor:
+        chosen = self.prepared.train if examples is None else examples
+        ids, labels = pad([chosen[i] for i in rows], self.pad_id)
+        half = self.recipe.dtype == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            loss: torch.Tensor = self.loss(
+                torch.tensor(ids, device=self.device), torch.tensor(labels, device=self.device)
+            )
+        return loss
+
+    def validation_loss(self) -> float:
+        """Nats per target over the held-out rows. Every process computes all of it."""
+        examples = self.prepared.validation
+        order = sorted(range(len(examples)), key=lambda i: -len(examples[i].ids))
+        size = self.recipe.optim.micro_batch_size or self.recipe.optim.batch_size
+        self.model.eval()
+        with torch.no_grad():
+            total = sum(float(self._loss(order[i : i + size], examples)) for i in range(0, len(order), size))
+        self.model.train()
+        return total / sum(example.targets for example in examples)
+
+    def _end_epoch(self, epoch: int) -> None:
+        if not self.prepared.validation:
+            return
+        record = EpochRecord(epoch=epoch, step=self.state.step, validation_loss=self.validation_loss())
+        self.state.epochs.append(record)
+        self.listener.epoch(record)
+        patience = self.recipe.optim.early_stopping
+        if patience is None:
+            return
+        best = min(self.state.epochs, key=lambda e: e.validation_loss)
+        if best is record:
+            self.best = {name: p.detach().clone() for name, p in self.parameters.items()}
+            self.state.best_epoch = epoch
+        if epoch - best.epoch >= patience and epoch + 1 < self.recipe.optim.epochs:
+            self.state.stopped = True
+            self.listener.note(f"stopped early: no better validation loss since epoch {best.epoch + 1}")
+
+    def _tokens(self) -> int:
+        return sum(step.tokens for step in self.state.history)
+
+    # Interruptions and mistakes.
+
+    @contextlib.contextmanager
+    def _ctrl_c(self) -> Iterator[None]:
+        """Ctrl-C asks for a stop between micro-batches: in the middle of an update the weights are half old, half
+        new. A second Ctrl-C ends at once."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+
+        try:
+            before = signal.signal(signal.SIGINT, ask)
+        except ValueError:  # not the main thread: whoever runs us there decides
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _stop_here(self, record: StepRecord | None) -> None:
+        """Keep what is done and leave. An update that is complete counts."""
+        if record is not None:
+            self.state.step = record.step
+            self.state.history.append(record)
+            if self.state.step == sum(len(w) for w in self.epochs[: record.epoch + 1]):
+                self._end_epoch(record.epoch)
+        kept = self._checkpoint()
+        where = f" A checkpoint is kept in {kept}." if kept else ""
+        raise TrainingInterruptedError(
+            f"training stopped after step {self.state.step} of {self.total}.{where} The same "
+            "command goes on from there."
+        )
+
+    def _checkpoint(self) -> Path | None:
+        if self.checkpoints is None:
+            return None
+        kept = None
+        if self.accelerator.is_main_process and self.state.step:
+            kept = write_checkpoint(self.checkpoints, self.state, self.parameters, self.optimizer.optimizer, self.best)
+        self.accelerator.wait_for_everyone()
+        return kept
+
+    def _refuse_nan(self, step: int, mean: float, norm: float, window: Sequence[Sequence[int]]) -> None:
+        rows = sorted({self.prepared.train[i].row.where for micro in window for i in micro})
+        shown = ", ".join(rows[:8]) + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")
+        what = f"the loss is {mean}" if not math.isfinite(mean) else f"the gradient norm is {norm}"
+        raise DataError(
+            f"step {step}: {what}, and nothing was registered. The rows of this step: {shown}. Lower optim.lr "
+            f"({self.recipe.optim.lr:g}) or raise optim.warmup; if it stays at this step, look at these rows."
+        )
+
+
+# ---- save --------------------------------------------------------------------------------------------------
+
+
+def save_adapter(model: Any, recipe: Recipe, folder: Path) -> None:
+    """Write the PEFT folder: safetensors and a configuration that is the same bytes for the same adapter."""
+    config = model.peft_config["default"]
+    config.base_model_name_or_path = recipe.base
+    config.inference_mode = True
+    with quiet_transformers():
+        # "auto" would ask the hub for the base's configuration, to see whether the vocabulary grew.
+        model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    file = folder / "adapter_config.json"
+    table = msgspec.json.decode(file.read_bytes())
+    # PEFT writes sets in the order of this process's hash seed: another order would be another digest.
+    for key, value in table.items():
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            table[key] = sorted(value)
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(table, order="sorted"), indent=2))
+
+
+def refuse_inert(model: Any, folder: Path, probe: torch.Tensor, *, trained: bool) -> None:
+    """Raises ModelError unless the saved adapter, read back, gives the live one's logits, and others than the base.
+
+    Keys with a wrong prefix load without an error and do nothing: the model that is served is then the base.
+    """
+    model.eval()
+    with torch.no_grad(), quiet_transformers():
+        live = model(input_ids=probe).logits
+        with model.disable_adapter():
+            off = model(input_ids=probe).logits
+        model.load_adapter(str(folder), "reloaded")
+        model.set_adapter("reloaded")
+        again = model(input_ids=probe).logits
+        model.set_adapter("default")
+        model.delete_adapter("reloaded")
+    if not torch.equal(live, again):
+        worst = float((live - again).abs().max())
+        raise ModelError(
+            f"{folder}: read back, the adapter gives other logits than the trained one (by up to {worst:.3g}). "
+            "Nothing was registered; please report this with the recipe."
+        )
+    if trained and torch.equal(live, off):
+        raise ModelError("the adapter changes nothing: it answers exactly as the base. Look at lora.targets.")
+
+
+def train(
+    recipe: Recipe,
+    prepared: Prepared,
+    base: ModelRef,
+    tokenizer: Any,
+    *,
+    digest: str,
+    folder: Path,
+    checkpoint_every: int = 25,
+    listener: Listener | None = None,
+) -> Trained:
+    """Run a prepared recipe, from its newest checkpoint in `folder` where there is one.
+
+    The result lies in `folder`/result; the caller registers it and may then delete `folder`. On several processes,
+    every one of them calls this, and only the main one writes.
+    """
+    listener = listener or Silent()
+    model = add_adapter(load_base(recipe, base), recipe)
+    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    trainer = Trainer(
+        recipe,
+        prepared,
+        model,
+        pad_id=pad_id,
+        checkpoints=folder,
+        checkpoint_every=checkpoint_every,
+        listener=listener,
+    )
+    if trainer.resume():
+        listener.note(f"resumed after step {trainer.state.step} of {trainer.total}")
+    trainer.run()
+    state = trainer.state
+    findings = read_curve(state.history, state.epochs)
+    result = folder / "result"
+    training = describe(recipe, prepared, base, tokenizer, trainer, digest=digest, findings=findings)
+    if trainer.accelerator.is_main_process:
+        unfinished = Path(tempfile.mkdtemp(prefix=".result-", dir=_made(folder)))
+        try:
+            save_adapter(model, recipe, unfinished)
+            probe = torch.tensor([prepared.train[0].ids[:256]], device=trainer.device)
+            refuse_inert(model, unfinished, probe, trained=recipe.optim.lr > 0)
+            plot_curve(state.history, state.epochs, unfinished / "loss.svg", title=recipe.name)
+            shutil.rmtree(result, ignore_errors=True)
+            unfinished.rename(result)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+    return Trained(adapter=result, training=training, findings=tuple(findings))
+
+
+def describe(
+    recipe: Recipe,
+    prepared: Prepared,
+    base: ModelRef,
+    tokenizer: Any,
+    trainer: Trainer,
+    *,
+    digest: str,
+    findings: Sequence[str],
+) -> dict[str, Any]:
+    """The contents of training.json: what was trained, on what, how it went."""
+    state = trainer.state
+    processed = sum(step.tokens for step in state.history)
+    packages = ["torch", "transformers", "peft", "accelerate", "bitsandbytes", "finetune-harness"]
+    return {
+        "plan_digest": digest,
+        "recipe": msgspec.to_builtins(recipe),
+        "base": recipe.base,
+        "base_digest": base.base_digest,
+        "template_digest": template_digest(tokenizer),
+        "data_digest": rendered_digest(prepared.train),
+        "seed": recipe.seed,
+        "rows": {
+            "task": sum(example.row.kind == "task" for example in prepared.train),
+            "replay": sum(example.row.kind == "replay" for example in prepared.train),
+            "validation": len(prepared.validation),
+            "dropped_overlong": list(prepared.overlong),
+            "replay_cut_off": prepared.replay.cut_off,
+            "replay_empty": prepared.replay.empty,
+        },
+        "tokens_per_epoch": prepared.tokens,
+        "learned_share": round(prepared.targets / prepared.tokens, 4),
+        "steps": state.step,
+        "stopped_early": state.stopped,
+        "best_epoch": None if state.best_epoch is None else state.best_epoch + 1,
+        "seconds": round(state.seconds, 1),
+        "tokens_per_second": round(processed / max(1e-9, state.seconds), 1),
+        "peak_memory_bytes": peak_memory(trainer.device),
+        "device": str(trainer.device.type),
+        "processes": trainer.accelerator.num_processes,
+        "trained_parameters": sum(p.numel() for p in trainer.parameters.values()),
+        "findings": list(findings),
+        "loss": [msgspec.to_builtins(step) for step in state.history],
+        "validation": [msgspec.to_builtins(epoch) for epoch in state.epochs],
+        "versions": {name: distribution_version(name) for name in packages if _installed(name)},
+    }
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most memory that was held, in bytes: the GPU's own count there, else this process's resident set."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _device(base: ModelRef) -> str:
+    """Under `accelerate launch` every process has a GPU of its own."""
+    import os
+
+    local = os.environ.get("LOCAL_RANK")
+    return f"{base.device}:{local}" if base.device == "cuda" and local is not None else base.device
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _installed(name: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(name.replace("finetune-harness", "harness")) is not None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
