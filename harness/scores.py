@@ -54,13 +54,13 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         if self.same_answers:
             return Answer(status="PASS", reason=f"{self._counts()}: same answers")
         compared = self.compare(margin)
-        worst = points(compared.lower_limit)
+        worst = _points(compared.lower_limit)
         allowed = f"{100 * compared.margin:g} points ({compared.margin * compared.n:.2g} of {compared.n} cases)"
         match compared.answer.status:
             case "PASS":
                 reason = f"a drop of {allowed} is ruled out: {worst} at worst"
             case "FAIL":
-                reason = f"worse: {points(compared.difference)}, and {points(compared.upper_limit)} at best"
+                reason = f"worse: {_points(compared.difference)}, and {_points(compared.upper_limit)} at best"
             case _:
                 more = (compared.cases_needed or 0) - compared.n
                 advice = f"; {more} more cases would settle it" if more > 0 else ""
@@ -75,12 +75,12 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         if self.same_answers:
             return Answer(status="FAIL", reason=f"{self._counts()}: same answers, so nothing improved")
         interval = self.compare(None).interval
-        span = f"{points(interval.estimate)}, 95% interval {points(interval.low)} to {points(interval.high)}"
+        span = f"{_points(interval.estimate)}, 95% interval {_points(interval.low)} to {_points(interval.high)}"
         if interval.low > 0:
             return Answer(status="PASS", reason=f"{self._counts()}: {span}")
-        if interval.high <= 0 or interval.estimate <= 0:
-            return Answer(status="FAIL", reason=f"{self._counts()}: not better: {span}")
-        return Answer(status="INCONCLUSIVE", reason=f"{self._counts()}: an improvement is not shown yet: {span}")
+        if interval.high < 0:
+            return Answer(status="FAIL", reason=f"{self._counts()}: worse: {span}")
+        return Answer(status="INCONCLUSIVE", reason=f"{self._counts()}: no improvement is proven: {span}")
 
     def at_least(self, rate: float) -> Answer:
         """Does the candidate pass this share of the cases? The observed rate decides, not its interval."""
@@ -166,11 +166,11 @@ def score_set(
         baseline=tuple(shares["baseline"]) if "baseline" in refs else None,
         margin=policy.margin if own is None else own,
         same_answers=same,
-        incomparable=same_weights(refs),
+        incomparable=_same_weights(refs),
     )
 
 
-def same_weights(refs: Mapping[Role, ModelRef]) -> str | None:
+def _same_weights(refs: Mapping[Role, ModelRef]) -> str | None:
     """Why candidate and baseline cannot be compared, or None: a model is never judged against itself."""
     candidate, baseline = refs["candidate"], refs.get("baseline")
     if baseline is None or candidate.digest != baseline.digest:
@@ -186,10 +186,10 @@ def _share(case: GoldenCase, responses: Sequence[Response]) -> float:
     return passed / len(responses)
 
 
-def points(difference: float) -> str:
+def _points(difference: float) -> str:
     """A difference of shares in points, with a real minus sign.
 
-    >>> points(-0.125)
+    >>> _points(-0.125)
     '−12.5 points'
     """
     # Adding zero turns -0.0 into 0.0.

@@ -303,7 +303,7 @@ def test_forgetting_fails_with_the_set_and_its_cases_in_words() -> None:
     answer = Retention([lost(250, 121, 3)], GatePolicy(margin=0.1)).not_worse()
     assert answer.status == "FAIL"
     assert "retention/general 247 -> 129 of 250 (121 worse, 3 better)" in answer.reason
-    assert "worse than the baseline" in answer.reason
+    assert "against the baseline" in answer.reason
     assert not answer
 
 
@@ -338,8 +338,13 @@ def test_the_root_base_counts_as_much_as_the_baseline() -> None:
         says |= {(label, c.id): "no" if i < 60 else "yes" for i, c in enumerate(cases)}
     answer = Retention([seen(golden("ask", *cases), refs, says=says)], GatePolicy(margin=0.1)).not_worse()
     assert answer.status == "FAIL"
-    assert "worse than the root" in answer.reason
+    assert "200 -> 140 of 200 (60 worse, 0 better) against the root" in answer.reason
     assert "baseline" not in answer.reason
+
+
+def test_equal_answers_are_equal_however_few() -> None:
+    answer = Retention([lost(5, 0)], GatePolicy()).not_worse()
+    assert (answer.status, answer.reason) == ("PASS", "same answers as the baseline")
 
 
 def test_without_anything_to_compare_with_there_is_no_answer() -> None:

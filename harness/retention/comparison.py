@@ -10,14 +10,13 @@ from harness.answers import Answer, worst
 from harness.config import GatePolicy
 from harness.models.refs import ModelRef
 from harness.record import CaseResult, Role, SetResult
-from harness.scores import points, same_weights
 from harness.stats.guards import Alarm, PairedSample, alarms, pooled_not_worse
 
 
 class Retention:
     """What the golden sets of one marker say about forgetting: `assert retention.not_worse()`.
 
-    `sets` are the measured sets. `same_weights` is why candidate and baseline cannot be compared, or None.
+    `sets` are the measured sets; with `refs`, a candidate that is its own baseline is noticed.
     """
 
     def __init__(
@@ -25,7 +24,8 @@ class Retention:
     ) -> None:
         self.sets = tuple(sets)
         self.policy = policy
-        self.same_weights = None if refs is None else same_weights(refs)
+        baseline = (refs or {}).get("baseline")
+        self._own_baseline = refs is not None and baseline is not None and baseline.digest == refs["candidate"].digest
 
     def rates(self) -> dict[str, dict[Role, float]]:
         """Pass rates by set and role; sets of prose have none."""
@@ -38,64 +38,77 @@ class Retention:
         them). Otherwise the mean drop over all cases together must be ruled out at the policy's margin. Both are
         asked against the baseline and against the root base, or promotions would lose one margin each.
         """
-        if self.same_weights is not None:
-            return _invalid(self.same_weights)
-        answers = [self._against(role) for role in self._comparators()]
-        if not self._cases:
-            answers.append(_invalid("no question here has a right answer: prose alone is advisory"))
-        elif not answers:
-            answers.append(_invalid("neither a baseline nor a root base to compare with: name one with --baseline"))
-        answers += [
+        if self._own_baseline:
+            return _invalid("candidate and baseline are the same weights: name another with --baseline")
+        answers = [
             _invalid(f"{of.name}: nothing was measured ({'; '.join(of.unavailable)})")
             for of in self.sets
             if not of.cases and not of.probes
         ]
+        rivals = self._rivals()
+        if not self._cases:
+            answers.append(_invalid("no question here has a right answer: prose alone is advisory"))
+        elif not rivals:
+            answers.append(_invalid("neither a baseline nor a root base to compare with: name one with --baseline"))
+        for rival in rivals:
+            gaps = [of.name for of in self.sets if any(getattr(case, rival) is None for case in of.cases)]
+            if gaps:
+                answers.append(_invalid(f"the {rival} was not measured on {', '.join(gaps)}"))
+        rivals = [r for r in rivals if all(getattr(case, r) is not None for case in self._cases)]
+        fired = self._alarms(rivals)
+        answers += [fired] if fired is not None else [self._not_worse(rival) for rival in rivals]
         status = worst([answer.status for answer in answers])
         return Answer(status=status, reason="; ".join(a.reason for a in answers if a.status == status))
 
-    def _comparators(self) -> list[Role]:
-        """Whom to compare with; the root base only where it is not the baseline itself."""
-        roles: list[Role] = [r for r in ("baseline", "root") if any(getattr(c, r) is not None for c in self._cases)]
-        if len(roles) == 2 and all(c.baseline == c.root for c in self._cases):
-            return ["baseline"]
-        return roles
-
     @property
     def _cases(self) -> list[CaseResult]:
-        return [case for of in self.sets for case in of.cases]
+        return [case for of in self.sets for case in rated(of)]
 
-    def _against(self, role: Role) -> Answer:
-        unpaired = [of.name for of in self.sets if any(getattr(case, role) is None for case in of.cases)]
-        if unpaired:
-            return _invalid(f"the {role} was not measured on {', '.join(unpaired)}")
-        questions = [sample for of in self.sets if (sample := case_sample(of, role)) is not None]
-        bleeds = [sample for of in self.sets for sample in probe_samples(of, role)]
-        fired = [alarm for alarm in alarms([*questions, *bleeds], self.policy.alpha) if alarm.fired]
-        if fired:
-            told = ", ".join(self._told(alarm, [*questions, *bleeds]) for alarm in fired)
-            return Answer(status="FAIL", reason=f"worse than the {role}: {told}")
-        pooled = pooled_not_worse(questions, self.policy.margin)
-        worst_case = f"{points(pooled.lower_limit)} at worst over {pooled.n} cases against the {role}"
-        margin = f"{100 * self.policy.margin:g} points"
-        if pooled.answer.status == "PASS":
+    def _rivals(self) -> list[Role]:
+        """Whom to compare with; the root base only where it is not the baseline itself."""
+        rivals: list[Role] = [
+            r for r in ("baseline", "root") if any(getattr(case, r) is not None for case in self._cases)
+        ]
+        if len(rivals) == 2 and all(case.baseline == case.root for case in self._cases):
+            return ["baseline"]
+        return rivals
+
+    def _alarms(self, rivals: Sequence[Role]) -> Answer | None:
+        """FAIL where any set or alarm probe is significantly worse than any rival, else None."""
+        asked = [
+            (rival, sample)
+            for rival in rivals
+            for of in self.sets
+            for sample in (*case_samples(of, rival), *probe_samples(of, rival))
+        ]
+        found = alarms([sample for _, sample in asked], self.policy.alpha)
+        told = [
+            f"{self._told(alarm, sample)} against the {rival}"
+            for (rival, sample), alarm in zip(asked, found, strict=True)
+            if alarm.fired
+        ]
+        return Answer(status="FAIL", reason=f"worse: {', '.join(told)}") if told else None
+
+    def _not_worse(self, rival: Role) -> Answer:
+        """Is the policy's margin ruled out over all sets together? Decided as the gate decides its own pool."""
+        if all((c.same_answer if rival == "baseline" else c.same_answer_as_root) for c in self._cases):
+            return Answer(status="PASS", reason=f"same answers as the {rival}")
+        samples = [sample for of in self.sets for sample in case_samples(of, rival)]
+        found = pooled_not_worse(samples, self.policy.margin)
+        margin = f"{100 * found.margin:g} points"
+        worst_case = f"{_points(found.lower_limit)} at worst over {found.n} cases against the {rival}"
+        if found.lower_limit > -found.margin:
             return Answer(status="PASS", reason=f"a drop of {margin} is ruled out: {worst_case}")
-        more = (pooled.cases_needed or 0) - pooled.n
+        if found.upper_limit < -found.margin:
+            reason = f"worse than the {rival}: {_points(found.upper_limit)} at best over {found.n} cases"
+            return Answer(status="FAIL", reason=f"{reason}, and {margin} are allowed")
+        more = (found.cases_needed or 0) - found.n
         advice = f"; {more} more cases would settle it" if more > 0 else ""
-        if pooled.answer.status == "FAIL":
-            return Answer(
-                status="FAIL",
-                reason=f"worse than the {role}: {points(pooled.difference)} over {pooled.n} cases, "
-                f"{points(pooled.upper_limit)} at best",
-            )
-        return Answer(
-            status="INCONCLUSIVE",
-            reason=f"no set is significantly worse, but a drop of {margin} is not ruled out: {worst_case}{advice}",
-        )
+        reason = f"no set is significantly worse, but a drop of {margin} is not ruled out: {worst_case}{advice}"
+        return Answer(status="INCONCLUSIVE", reason=reason)
 
     @staticmethod
-    def _told(alarm: Alarm, samples: Sequence[PairedSample]) -> str:
-        """ "general 182 -> 61 of 250 (121 worse, 3 better)"."""
-        sample = next(s for s in samples if s.name == alarm.name)
+    def _told(alarm: Alarm, sample: PairedSample) -> str:
         before, after = float(np.sum(sample.baseline)), float(np.sum(sample.candidate))
         flips = alarm.discordant
         return (
@@ -108,21 +121,29 @@ class Retention:
         return f"Retention({rates or 'no questions'})"
 
 
-def case_sample(of: SetResult, role: Role) -> PairedSample | None:
-    """The set's cases as pairs of candidate and `role`; None for a set without cases.
+def rated(of: SetResult) -> list[CaseResult]:
+    """The cases that have a rate to compare: not those with nothing but red lines, which must pass anyway."""
+    return [case for case in of.cases if any(test.lane == "rate" for test in case.tests) or not case.tests]
+
+
+def case_samples(of: SetResult, role: Role) -> list[PairedSample]:
+    """The set's rated cases as pairs of candidate and `role`; empty where there are none.
 
     Rewordings of one question are one cluster.
     """
-    if not of.cases:
-        return None
-    labels = [case.variant_of or case.case for case in of.cases]
-    return PairedSample(
-        name=of.name,
-        candidate=[case.candidate for case in of.cases],
-        baseline=[_score(case, role) for case in of.cases],
-        clusters=labels if len(set(labels)) < len(labels) else None,
-        weights=[case.weight for case in of.cases],
-    )
+    cases = rated(of)
+    if not cases:
+        return []
+    labels = [case.variant_of or case.case for case in cases]
+    return [
+        PairedSample(
+            name=of.name,
+            candidate=[case.candidate for case in cases],
+            baseline=[_score(case, role) for case in cases],
+            clusters=labels if len(set(labels)) < len(labels) else None,
+            weights=[case.weight for case in cases],
+        )
+    ]
 
 
 def probe_samples(of: SetResult, role: Role) -> list[PairedSample]:
@@ -160,3 +181,8 @@ def _rates(of: SetResult) -> dict[Role, float]:
         if len(scores) == n:
             rates[role] = sum(scores) / n
     return rates
+
+
+def _points(difference: float) -> str:
+    # Adding zero turns -0.0 into 0.0.
+    return f"{round(100 * difference, 1) + 0.0:+.1f} points".replace("-", "−")
