@@ -59,9 +59,7 @@ def refuse_without_proof(
     refused = f"{version} cannot be promoted:"
     again = f"Run: harness gate {version}"
     if record is None or verdict is None:
-        raise PromotionRefused(
-            f"{refused} no run of the gate has judged these weights (digest {digest[:12]}). {again}"
-        )
+        raise PromotionRefused(f"{refused} no run of the gate has judged these weights (digest {digest[:12]}). {again}")
     run = f"run {record.run_id}"
     if record.candidate.digest != digest:
         raise PromotionRefused(

@@ -270,9 +270,7 @@ class Registry:
             target = past[-2]
             if target is not None:
                 target = self.version(target).label
-            return self.aliases.move(
-                "baseline", target, kind="rollback", reason=reason or "rolled back", owner=owner
-            )
+            return self.aliases.move("baseline", target, kind="rollback", reason=reason or "rolled back", owner=owner)
 
     def baseline_digest_for(self, version: ModelVersion) -> str:
         """The weights that `version` must be compared with today: the baseline's, else its own base's."""
@@ -316,10 +314,7 @@ class Registry:
 
 def _read_manifest(folder: Path) -> Manifest:
     file = folder / "manifest.json"
-    advice = (
-        "The version is damaged: restore the folder from a backup, or delete it and register the adapter "
-        "again."
-    )
+    advice = "The version is damaged: restore the folder from a backup, or delete it and register the adapter again."
     try:
         return msgspec.json.decode(file.read_bytes(), type=Manifest)
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.status import FAILED, INCONCLUSIVE, INVALID, PASSED
+from harness.cli.status import INCONCLUSIVE, INVALID, PASSED
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,10 +55,7 @@ def gate(
         if policy_file is not None:
             raise click.UsageError("--policy decides an earlier run again: name it with --record.")
         return run_gate(project, model, baseline)
-    if (
-        baseline is not None
-        or context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
-    ):
+    if baseline is not None or context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--record names both models already: leave MODEL and --baseline out.")
     policy = project.config.gate if policy_file is None else read_policy(policy_file)
     return redecide(record_path, policy)
@@ -94,15 +91,11 @@ def run_gate(project: Project, model: str, baseline: str | None = None) -> int:
     ended = _wait(subprocess.Popen(command, cwd=project.root))
     written = sorted(_records(project.reports) - before, key=lambda folder: folder.stat().st_mtime)
     if not written:
-        click.echo(
-            f"harness: error: the run left no record (pytest ended with {ended}): no verdict.", err=True
-        )
+        click.echo(f"harness: error: the run left no record (pytest ended with {ended}): no verdict.", err=True)
         return ended or INVALID
     status = redecide(written[-1], project.config.gate)
     if status == PASSED and ended not in (PASSED, INCONCLUSIVE):
-        click.echo(
-            f"harness: error: the verdict is PASS, but pytest ended with {ended}: see above.", err=True
-        )
+        click.echo(f"harness: error: the verdict is PASS, but pytest ended with {ended}: see above.", err=True)
         return ended
     return status
 
@@ -127,14 +120,7 @@ def tell(folder: Path, record: RunRecord, verdict: Verdict, policy: GatePolicy) 
     if page.is_file():
         click.echo(f"report: {page}")
     click.echo(f"next:   {_next_step(record, verdict)}")
-    return exit_status(verdict, policy)
-
-
-def exit_status(verdict: Verdict, policy: GatePolicy) -> int:
-    """The same statuses as plain pytest's: 0, 1, 10 (0 where the policy only warns), 11."""
-    if verdict.status == "INCONCLUSIVE":
-        return PASSED if policy.on_inconclusive == "warn" else INCONCLUSIVE
-    return {"PASS": PASSED, "FAIL": FAILED, "INVALID": INVALID}[verdict.status]
+    return verdict.exit_code(policy)
 
 
 def read_policy(file: Path) -> GatePolicy:
@@ -146,9 +132,7 @@ def read_policy(file: Path) -> GatePolicy:
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(
-            f"{file}: cannot be read ({error.strerror}). Name a TOML file with a policy."
-        ) from error
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}). Name a TOML file with a policy.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not valid TOML ({error}). Fix the file, then run again.") from error
     if "tool" in table:
@@ -173,11 +157,7 @@ def _next_step(record: RunRecord, verdict: Verdict) -> str:
     if record.partial is not None:
         return f"harness gate {record.candidate.reference}   (a partial run carries no verdict)"
     if verdict.status == "PASS":
-        return (
-            f"harness models promote {label}"
-            if "@" in label
-            else "register the adapter: harness models add PATH"
-        )
+        return f"harness models promote {label}" if "@" in label else "register the adapter: harness models add PATH"
     if verdict.status == "INCONCLUSIVE":
         return f'add cases, or: harness models promote {label} --accept "REASON"'
     return "open the report; change the data or the recipe; harness train RECIPE"

@@ -83,9 +83,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PASSED
     except OSError as error:
-        return _fail(
-            f"{error.filename or 'the disk'}: {error.strerror or error}. Finished work is kept.", FAILED
-        )
+        return _fail(f"{error.filename or 'the disk'}: {error.strerror or error}. Finished work is kept.", FAILED)
 
 
 def exit_status(error: HarnessError) -> int:

@@ -30,9 +30,7 @@ def list_versions() -> None:
     _, registry = _open()
     console = Console()
     if not registry.labels():
-        console.print(
-            Text("No versions yet. Make one: harness train RECIPE, or register one: harness models add PATH")
-        )
+        console.print(Text("No versions yet. Make one: harness train RECIPE, or register one: harness models add PATH"))
         return
     console.print(_versions(registry))
     moves = [move for move in registry.log() if move.alias == "baseline"][-5:]
@@ -69,9 +67,7 @@ def show(version: str) -> None:
             click.echo(f"  training {name}: {value}")
     for move in registry.log():
         if found.label in (move.before, move.after):
-            click.echo(
-                f"  {move.when} {move.alias}: {move.before} -> {move.after} ({move.owner}: {move.reason})"
-            )
+            click.echo(f"  {move.when} {move.alias}: {move.before} -> {move.after} ({move.owner}: {move.reason})")
 
 
 @models.command()
