@@ -1,0 +1,318 @@
+"""May the candidate ship? The decision, pure: the same record and policy always give the same verdict.
+
+1. Red lines: any break fails.
+2. Alarm: a guard set on which the candidate is significantly worse (Holm over all of them) fails.
+3. Not worse: over all guard sets together, a drop of the margin must be ruled out; against the baseline, and
+   for retention sets against the root base too, or promotions would lose one margin each.
+4. Own bar, target, floor: what the policy asks of single sets.
+5. INVALID where the comparison cannot be trusted; else INCONCLUSIVE, in words.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.answers import SEVERITY, Answer, worst
+from harness.config import GatePolicy
+from harness.errors import unknown_name
+from harness.pairs import PairedSet, Rival, changed, pair_sets
+from harness.record import RunRecord
+from harness.stats.guards import PairedSample, alarms, pooled_not_worse
+from harness.stats.intervals import Floats, Interval, wilson, zero_failures_bound
+from harness.stats.power import detectable_drop
+from harness.verdict import (
+    Criterion,
+    SetVerdict,
+    Verdict,
+    listed,
+    margin_criterion,
+    plural,
+    points,
+    rate_in_words,
+    same_answers,
+    target_criterion,
+    up,
+    versus,
+)
+
+__all__ = ["Criterion", "SetVerdict", "Verdict", "decide"]
+
+
+def decide(record: RunRecord, policy: GatePolicy) -> Verdict:
+    """The verdict on `record` under `policy`, which need not be the one that the run was made with."""
+    sets = pair_sets(record, policy)
+    compared = [*_alarms(sets, policy), *_not_worse(sets, policy)]
+    compared += [criterion for one in sets for criterion in _own_terms(one, policy)]
+    criteria = [*_complete(record, policy, sets), *_red_lines(record), *compared, *_suites(record)]
+    if not compared and not any(c.name == "complete" for c in criteria):
+        criteria.append(
+            Criterion(
+                name="complete",
+                status="INVALID",
+                summary="nothing was compared",
+                reason="Nothing was compared: no set has a rated case. Add golden cases, then run again.",
+            )
+        )
+    return Verdict(
+        status=worst([criterion.status for criterion in criteria]),
+        run_id=record.run_id,
+        candidate=record.candidate.label,
+        baseline=None if record.baseline is None else record.baseline.label,
+        policy_digest=policy.digest,
+        criteria=tuple(criteria),
+        sets=tuple(_set_verdict(one, criteria) for one in sets),
+        notes=tuple(_notes(record, sets)),
+    )
+
+
+def _complete(record: RunRecord, policy: GatePolicy, sets: Sequence[PairedSet]) -> Iterator[Criterion]:
+    """Everything that makes this no comparison to be trusted."""
+
+    def invalid(summary: str, reason: str, of: str | None = None, cases: tuple[str, ...] = ()) -> Criterion:
+        return Criterion(name="complete", status="INVALID", summary=summary, reason=reason, set=of, cases=cases)
+
+    if record.partial is not None:
+        reason = f"Partial run, no verdict: {record.partial}. Run everything: harness gate."
+        yield invalid(f"partial run: {record.partial}", reason)
+    if record.errors:
+        many, first = plural(len(record.errors), "test"), record.errors[0]
+        reason = f"{many} ended in an error, first {first.test}: {first.reason}. Mend it, then run again."
+        yield invalid(f"{plural(len(record.errors), 'error')}, first {first.test}", reason)
+    if record.baseline is None:
+        reason = "Nothing to compare: the run has no baseline. Name one with --baseline."
+        yield invalid("no baseline: nothing to compare", reason)
+    elif record.baseline.digest == record.candidate.digest:
+        both = f"{record.candidate.label} and {record.baseline.label} are the same weights"
+        reason = f"{both}: nothing can be compared. Name another candidate or baseline."
+        yield invalid("candidate and baseline are the same weights", reason)
+    for one in sets:
+        for rival, gaps in one.missing.items():
+            reason = (
+                f"{one.name}: {len(gaps)} of {plural(len(one.cases), 'case')} have no score of the {rival} "
+                f"({listed(gaps)}); a missing pair is never dropped. Run the suites again."
+            )
+            yield invalid(f"{one.name}{versus(rival)}: {plural(len(gaps), 'pair')} missing", reason, one.name, gaps)
+        if one.target and not one.cases:
+            reason = f"{one.name} must improve, but has no rated case. Give it checks, or no target."
+            yield invalid(f"{one.name}: a target without a rated case", reason, one.name)
+    names = [one.name for one in sets]
+    asked = {"improve": policy.improve, "margins": tuple(policy.margins), "floors": tuple(policy.floors)}
+    for key, patterns in asked.items() if record.partial is None else ():
+        for pattern in patterns:
+            if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+                reason = f"The policy's {key} name a set that was not run: {unknown_name('set', pattern, names)}."
+                yield invalid(f"policy {key}: no set {pattern!r} in the run", reason)
+
+
+def _red_lines(record: RunRecord) -> Iterator[Criterion]:
+    asked, broken = 0, 0
+    for one in record.sets:
+        lines = [
+            (case.case, all(test.candidate >= 1 for test in case.tests if test.lane == "red_line"))
+            for case in one.cases
+            if any(test.lane == "red_line" for test in case.tests)
+        ]
+        breaks = tuple(case for case, held in lines if not held)
+        asked, broken = asked + len(lines), broken + len(breaks)
+        if breaks:
+            yield Criterion(
+                name="red lines",
+                status="FAIL",
+                summary=f"{one.name} {len(breaks)} of {len(lines)} broken: {listed(breaks, 2)}",
+                reason=f"{one.name}: {len(breaks)} of {plural(len(lines), 'red line')} broken, and none may be: "
+                f"{listed(breaks, 5)}.",
+                set=one.name,
+                cases=breaks,
+            )
+    if asked and not broken:
+        bound = points(up(zero_failures_bound(asked)))
+        yield Criterion(
+            name="red lines",
+            status="PASS",
+            summary=f"{asked} held; failure rates over {bound}% ruled out",
+            reason=f"{plural(asked, 'red line')}, none broken: at 95% this rules out failure rates over {bound}%.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Something that may raise the alarm: a set's scores or one of its alarm probes, against one rival."""
+
+    of: str
+    rival: Rival
+    sample: PairedSample
+    cases: tuple[str, ...]
+    unit: str | None
+
+
+def _watches(sets: Sequence[PairedSet]) -> Iterator[_Watch]:
+    for one in sets:
+        if one.target:
+            continue
+        for rival in one.comparisons:
+            yield _Watch(one.name, rival, one.sample(rival), one.ids, None)
+        for probe in one.result.probes:
+            for rival in one.rivals if probe.role == "alarm" and probe.cases else ():
+                values = probe.baseline if rival == "baseline" else probe.root
+                if values is not None:
+                    sample = PairedSample(
+                        name=f"{one.name} {probe.probe}",
+                        candidate=probe.candidate,
+                        baseline=values,
+                        higher_is_better=probe.higher_is_better,
+                    )
+                    yield _Watch(one.name, rival, sample, probe.cases, probe.unit)
+
+
+def _alarms(sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[Criterion]:
+    watches = list(_watches(sets))
+    found = alarms([watch.sample for watch in watches], policy.alpha)
+    many = plural(len(found), "comparison")
+    for watch, alarm in zip(watches, found, strict=True):
+        if not alarm.fired:
+            continue
+        cases = tuple(watch.cases[i] for i in changed(watch.sample, worse=True))
+        lost, gained = alarm.discordant.only_baseline, alarm.discordant.only_candidate
+        by = f"{points(alarm.difference, sign=True)} points"
+        if watch.unit is not None:
+            by = f"{abs(alarm.difference):.3g} {watch.unit} worse"
+        yield Criterion(
+            name="alarm",
+            status="FAIL",
+            summary=f"{alarm.name}{versus(watch.rival)} {by} (-{lost} +{gained} of {alarm.n})",
+            reason=f"{alarm.name} got worse than the {watch.rival}: {by} over {plural(alarm.n, 'case')}, {lost} fell "
+            f"and {gained} rose (p = {alarm.adjusted:.2g}: {alarm.method}, Holm over {many}). "
+            f"Look first at {listed(cases)}.",
+            set=watch.of,
+            against=watch.rival,
+            cases=cases,
+        )
+    if found and not any(alarm.fired for alarm in found):
+        least = min(found, key=lambda alarm: alarm.adjusted)
+        yield Criterion(
+            name="alarm",
+            status="PASS",
+            summary=f"none in {many}",
+            reason=f"No alarm in {many}: nowhere is the candidate significantly worse (least p = "
+            f"{least.adjusted:.2g}, {least.name}; an alarm needs {policy.alpha:g}).",
+        )
+
+
+def _not_worse(sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[Criterion]:
+    rivals: tuple[Rival, ...] = ("baseline", "root")
+    for rival in rivals:
+        pool = [one for one in sets if not one.target and rival in one.comparisons]
+        if not pool:
+            continue
+        subject = pool[0].name if len(pool) == 1 else f"{len(pool)} guard sets together"
+        if all(one.unchanged(rival) for one in pool):
+            yield same_answers("not worse", subject, rival, of=None)
+        else:
+            found = pooled_not_worse([one.sample(rival) for one in pool], policy.margin)
+            yield margin_criterion("not worse", found, subject, rival, of=None)
+
+
+def _own_terms(one: PairedSet, policy: GatePolicy) -> Iterator[Criterion]:
+    """What the policy asks of this set by name."""
+    for rival, found in one.comparisons.items():
+        if one.target and one.unchanged(rival):
+            yield same_answers("target", one.name, rival, of=one.name)
+        elif one.target:
+            rates = f"{rate_in_words(one.scores['candidate'])} against {rate_in_words(one.scores[rival])}"
+            yield target_criterion(found, rates, rival, of=one.name)
+        if policy.own_margin(one.name) is None:
+            continue
+        if one.unchanged(rival):
+            yield same_answers("own bar", one.name, rival, of=one.name)
+        else:
+            yield margin_criterion("own bar", found, one.name, rival, of=one.name)
+    least = policy.floor(one.name)
+    if least is not None and one.cases:
+        scores = one.scores["candidate"]
+        yield Criterion(
+            name="floor",
+            status="PASS" if scores.mean() >= least else "FAIL",
+            summary=f"{one.name} {points(float(scores.mean()))}%, floor {points(least)}%",
+            reason=f"{one.name}: {rate_in_words(scores)} pass; the policy's floor is {points(least)}%.",
+            set=one.name,
+        )
+
+
+def _suites(record: RunRecord) -> Iterator[Criterion]:
+    for said in record.answers:
+        if said.status != "PASS":
+            yield Criterion(
+                name="suite",
+                status=said.status,
+                summary=f"{said.test} {said.reason}",
+                reason=f"{said.test}: {said.reason}",
+            )
+    if record.answers and all(said.status == "PASS" for said in record.answers):
+        told = f"{plural(len(record.answers), 'suite answer')}, all PASS"
+        yield Criterion(name="suite", status="PASS", summary=told, reason=f"{told}.")
+
+
+def _set_verdict(one: PairedSet, criteria: Sequence[Criterion]) -> SetVerdict:
+    baseline = one.comparisons.get("baseline")
+    fell: tuple[str, ...] = ()
+    rose: tuple[str, ...] = ()
+    if baseline is not None:
+        sample = one.sample("baseline")
+        fell, rose = (tuple(one.ids[i] for i in changed(sample, worse=worse)) for worse in (True, False))
+    sees = None if baseline is None else baseline.minimum_detectable_effect
+    if baseline is None and one.cases:
+        sees = detectable_drop(0.0, len(one.cases))
+    return SetVerdict(
+        name=one.name,
+        answer=_set_answer(one, criteria, sees),
+        target=one.target,
+        retention=one.result.retention,
+        n=len(one.cases),
+        candidate=_interval(one.scores["candidate"]),
+        baseline=_interval(one.scores.get("baseline")),
+        root=_interval(one.scores.get("root")),
+        against_baseline=baseline,
+        against_root=one.comparisons.get("root"),
+        same_answers=baseline is not None and one.unchanged("baseline"),
+        ratchet=fell,
+        gained=rose,
+        sees=sees,
+    )
+
+
+def _set_answer(one: PairedSet, criteria: Sequence[Criterion], sees: float | None) -> Answer:
+    """The worst of the set's own criteria; a guard also waits for the pool where it cannot stand alone."""
+    own = sorted((c for c in criteria if c.set == one.name), key=lambda c: -SEVERITY[c.status])
+    if own and own[0].status != "PASS":
+        return Answer(status=own[0].status, reason=own[0].reason)
+    watched = any(probe.role == "alarm" for probe in one.result.probes)
+    if not one.comparisons and (one.cases or (watched and not one.rivals)):
+        return Answer(status="INVALID", reason=f"{one.name}: nothing to compare.")
+    if one.target:
+        return Answer(status="PASS", reason=next(c.reason for c in own if c.name == "target"))
+    open_pools = {c.against: c for c in criteria if c.name == "not worse" and c.status != "PASS"}
+    for rival, found in one.comparisons.items():
+        alone = one.unchanged(rival) or found.answer.status == "PASS"
+        if rival in open_pools and not alone:
+            return Answer(status="INCONCLUSIVE", reason=open_pools[rival].reason)
+    if "baseline" in one.comparisons and one.unchanged("baseline"):
+        return Answer(status="PASS", reason=f"{one.name}: same answers.")
+    reach = "" if sees is None else f" Alone, this set sees drops of {points(up(sees))} points or more."
+    return Answer(status="PASS", reason=f"{one.name}: no alarm.{reach}")
+
+
+def _notes(record: RunRecord, sets: Sequence[PairedSet]) -> Iterator[str]:
+    for one in sets:
+        for why in one.result.unavailable:
+            yield f"not available: {one.name}: {why}"
+    if any(one.target for one in sets) and all(one.target for one in sets):
+        yield "every set is a target: no guard watches for regressions"
+    cut_off = sum(case.cut_off > 0 for one in record.sets for case in one.cases)
+    if cut_off:
+        yield f"{plural(cut_off, 'case')} with answers cut off at max_tokens"
+
+
+def _interval(scores: Floats | None) -> Interval | None:
+    return None if scores is None or not scores.size else wilson(float(scores.sum()), scores.size)

@@ -1,0 +1,151 @@
+"""The run record as pairs: each set's rated cases, candidate against those it is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from harness.config import GatePolicy
+from harness.record import CaseResult, Role, RunRecord, SetResult
+from harness.stats.guards import PairedSample
+from harness.stats.intervals import Floats
+from harness.stats.paired import PairedComparison, compare_paired
+
+#: Whom a candidate is compared with.
+Rival = Literal["baseline", "root"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedSet:
+    """One set, paired. `cases` are the rated ones: a case with nothing but red lines has no rate.
+
+    `scores[role]` are in the order of `cases`; `comparisons` has the rivals whose every score is there and
+    `missing` the unpaired cases of the others.
+    """
+
+    result: SetResult
+    target: bool
+    cases: tuple[CaseResult, ...]
+    scores: dict[Role, Floats]
+    rivals: tuple[Rival, ...]
+    missing: dict[Rival, tuple[str, ...]]
+    comparisons: dict[Rival, PairedComparison]
+    clusters: tuple[str, ...] | None
+
+    @property
+    def name(self) -> str:
+        """The set's name."""
+        return self.result.name
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The rated cases' ids."""
+        return tuple(case.case for case in self.cases)
+
+    def sample(self, rival: Rival) -> PairedSample:
+        """The scores as the guards' rule takes them."""
+        return PairedSample(
+            name=self.name,
+            candidate=self.scores["candidate"],
+            baseline=self.scores[rival],
+            clusters=self.clusters,
+            weights=[case.weight for case in self.cases],
+        )
+
+    def unchanged(self, rival: Rival) -> bool:
+        """Did both give byte-identical answers to every case, and get the same scores?"""
+        same = (case.same_answer if rival == "baseline" else case.same_answer_as_root for case in self.cases)
+        return all(same) and np.array_equal(self.scores["candidate"], self.scores[rival])
+
+
+def rivals(record: RunRecord) -> tuple[Rival, ...]:
+    """Whom the candidate is compared with; nobody where the baseline is the candidate's own weights."""
+    known = {record.candidate.digest}
+    found: list[Rival] = []
+    if record.baseline is not None:
+        if record.baseline.digest in known:
+            return ()
+        known.add(record.baseline.digest)
+        found.append("baseline")
+    if record.root is not None and record.root.digest not in known:
+        found.append("root")
+    return tuple(found)
+
+
+def pair_sets(record: RunRecord, policy: GatePolicy) -> list[PairedSet]:
+    """Every set of the record, paired; retention sets that guard are paired with the root base as well."""
+    among = rivals(record)
+    labels = _clusters(record)
+    found = []
+    for i, one in enumerate(record.sets):
+        cases = tuple(case for case in one.cases if _is_rated(case))
+        target = policy.is_target(one.name)
+        # The baseline's and root's rates are shown wherever they were measured, compared or not.
+        values: dict[Role, list[float | None]] = {
+            "candidate": [case.candidate for case in cases],
+            "baseline": [case.baseline for case in cases],
+            "root": [case.root for case in cases],
+        }
+        paired = PairedSet(
+            result=one,
+            target=target,
+            cases=cases,
+            scores={role: np.array(v, dtype=np.float64) for role, v in values.items() if None not in v},
+            rivals=tuple(r for r in among if r == "baseline" or (one.retention and not target)),
+            missing={},
+            comparisons={},
+            clusters=None if labels is None else tuple(labels[i, case.case] for case in cases),
+        )
+        for rival in paired.rivals if cases else ():
+            if rival in paired.scores:
+                paired.comparisons[rival] = _compare(paired.sample(rival), policy.own_margin(one.name), policy)
+            else:
+                gaps = zip(cases, values[rival], strict=True)
+                paired.missing[rival] = tuple(case.case for case, value in gaps if value is None)
+        found.append(paired)
+    return found
+
+
+def changed(sample: PairedSample, *, worse: bool) -> list[int]:
+    """Positions of the cases that fell (or rose), the largest change first."""
+    d = np.asarray(sample.candidate, dtype=np.float64) - np.asarray(sample.baseline, dtype=np.float64)
+    d = d if sample.higher_is_better == worse else -d
+    return [int(i) for i in np.argsort(d, kind="stable") if d[i] < 0]
+
+
+def _is_rated(case: CaseResult) -> bool:
+    return not case.tests or any(test.lane == "rate" for test in case.tests)
+
+
+def _compare(sample: PairedSample, own_margin: float | None, policy: GatePolicy) -> PairedComparison:
+    return compare_paired(
+        sample.candidate,
+        sample.baseline,
+        margin=policy.margin if own_margin is None else own_margin,
+        clusters=sample.clusters,
+        weights=sample.weights,
+    )
+
+
+def _clusters(record: RunRecord) -> dict[tuple[int, str], str] | None:
+    """Rewordings share the label of the case that they reword, in their own set or else in another.
+
+    None where there are no rewordings: every case stands for itself.
+    """
+    if not any(case.variant_of for one in record.sets for case in one.cases):
+        return None
+    home: dict[str, int] = {}
+    for i, one in enumerate(record.sets):
+        for case in one.cases:
+            if case.variant_of is None:
+                home.setdefault(case.case, i)
+    labels = {}
+    for i, one in enumerate(record.sets):
+        own = {case.case for case in one.cases}
+        for case in one.cases:
+            origin = case.variant_of or case.case
+            place = i if origin in own else home.get(origin, i)
+            labels[i, case.case] = f"{place}\0{origin}"
+    return labels
