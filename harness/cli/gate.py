@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.status import INCONCLUSIVE, INVALID, PASSED
+from harness.cli.status import INCONCLUSIVE, INTERRUPTED_PYTEST, INVALID, PASSED, USAGE
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,13 +58,16 @@ def gate(
     if baseline is not None or context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--record names both models already: leave MODEL and --baseline out.")
     policy = project.config.gate if policy_file is None else read_policy(policy_file)
-    return redecide(record_path, policy)
+    return _decide_again(record_folder(record_path), policy).exit_code(policy)
 
 
 @click.command()
 @click.argument("record", type=click.Path(path_type=Path))
 def report(record: Path) -> None:
-    """Write the HTML report of RECORD (a folder below reports/, or its record.json) again."""
+    """Write the HTML report of an earlier run again.
+
+    RECORD is a folder below reports/, or its record.json. The verdict is that of the policy the run was made with.
+    """
     from harness.report.html import write_report
 
     click.echo(str(write_report(record_folder(record))))
@@ -79,48 +82,42 @@ def run_gate(project: Project, model: str, baseline: str | None = None) -> int:
     for suite in suites:
         if not (project.root / suite).exists():
             raise ConfigError(
-                f"{project.root / 'pyproject.toml'}: [tool.harness.gate] suites: {suite!r} does not "
-                f"exist. Write a suite "
-                "there, or name the folder that has them."
+                f"{project.root / 'pyproject.toml'}: [tool.harness.gate] suites: {suite!r} does not exist. "
+                "Write a suite there, or name the folder that has them."
             )
     # A project's addopts may select tests; a gate judges them all.
-    command = [sys.executable, "-m", "pytest", *suites, "-m", "", "-k", "", f"--model={model}"]
+    command = [sys.executable, "-m", "pytest", *suites, "-m", "", "-k", "", f"--model={_from_anywhere(model)}"]
     if baseline is not None:
-        command.append(f"--baseline={baseline}")
+        command.append(f"--baseline={_from_anywhere(baseline)}")
     before = _records(project.reports)
     ended = _wait(subprocess.Popen(command, cwd=project.root))
     written = sorted(_records(project.reports) - before, key=lambda folder: folder.stat().st_mtime)
     if not written:
+        if ended in (INTERRUPTED_PYTEST, USAGE):
+            return ended  # pytest has said why
         click.echo(f"harness: error: the run left no record (pytest ended with {ended}): no verdict.", err=True)
         return ended or INVALID
-    status = redecide(written[-1], project.config.gate)
+    verdict = _decide_again(written[-1], project.config.gate, shown=True)
+    status = verdict.exit_code(project.config.gate)
     if status == PASSED and ended not in (PASSED, INCONCLUSIVE):
         click.echo(f"harness: error: the verdict is PASS, but pytest ended with {ended}: see above.", err=True)
         return ended
     return status
 
 
-def redecide(path: Path, policy: GatePolicy) -> int:
-    """Decide an earlier run under `policy`; prints the verdict and returns the exit status."""
+def _decide_again(folder: Path, policy: GatePolicy, *, shown: bool = False) -> Verdict:
+    """Decide the run in `folder`; say the verdict (in short where pytest has `shown` it), its proof, the next step."""
     from harness.gate import decide
     from harness.record import read_record
 
-    folder = record_folder(path)
     record = read_record(folder)
     verdict = decide(record, policy)
-    return tell(folder, record, verdict, policy)
-
-
-def tell(folder: Path, record: RunRecord, verdict: Verdict, policy: GatePolicy) -> int:
-    """Print a verdict, where its proof lies and what to do next; returns the exit status."""
-    for line in verdict.lines():
-        click.echo(line)
-    click.echo(f"record: {folder / 'record.json'}")
-    page = folder / "index.html"
-    if page.is_file():
-        click.echo(f"report: {page}")
+    click.echo(f"gate:   {verdict.status}" if shown else "\n".join(verdict.lines()))
+    click.echo(f"record: {_near(folder / 'record.json')}")
+    if (folder / "index.html").is_file():
+        click.echo(f"report: {_near(folder / 'index.html')}")
     click.echo(f"next:   {_next_step(record, verdict)}")
-    return verdict.exit_code(policy)
+    return verdict
 
 
 def read_policy(file: Path) -> GatePolicy:
@@ -170,6 +167,17 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
     except KeyboardInterrupt:
         child.wait()
         raise
+
+
+def _from_anywhere(model: str) -> str:
+    """The suites run in the project's root: a folder named from below it keeps its meaning."""
+    return str(Path(model).resolve()) if "/" in model and Path(model).is_dir() else model
+
+
+def _near(path: Path) -> Path:
+    """Relative to where the user is, where it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _records(reports: Path) -> set[Path]:
