@@ -31,7 +31,9 @@ _INDEX_WORDS = (
     r"c|case|data|datum|entry|ex|example|golden|id|index|input|item|line|n|no|nr|num|number|prompt|q|qa|qn|query|"
     r"question|record|request|row|sample|t|task|test|testcase|text|例|例子|第|编号|问|问题|样本|用例|测试|题|题目"
 )
-_INDEX_LIKE = re.compile(rf"(?:(?:{_INDEX_WORDS})[ _.#:-]?){0, 3}#?\d+(?:[ _.-]\d+)*(?:行|题|个|条|例)?", re.IGNORECASE)
+_INDEX_LIKE = re.compile(
+    rf"(?:(?:{_INDEX_WORDS})[ _.#:-]?){{0,3}}#?\d+(?:[ _.-]\d+)*(?:行|题|个|条|例)?", re.IGNORECASE
+)
 _FORBIDDEN_IN_ID = re.compile(r"::|[\[\]/\\\x00-\x1f\x7f\u2028\u2029]")
 
 

@@ -7,9 +7,14 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_HAN_KANA = r"々〇ぁ-ヿㇰ-ㇿㄅ-ㄯ㐀-䶿一-鿿豈-﫿\U00020000-\U0003ffff"
-#: Scripts that write words without spaces between them, and Hangul, which ties particles to its words.
-_UNSPACED = _HAN_KANA + r"가-힣ᄀ-ᇿ㄰-㆏ก-๛ກ-ໟក-៹က-႟ༀ-࿿"
+# Iteration marks and zero; kana; bopomofo; Chinese characters with their extensions and compatibility forms.
+_HAN_KANA = (
+    r"\u3005\u3007\u3041-\u30ff\u31f0-\u31ff\u3105-\u312f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    r"\U00020000-\U0003ffff"
+)
+#: Scripts without spaces between words (with Thai, Lao, Tibetan, Burmese, Khmer), and Hangul, which ties particles to
+#: its words.
+_UNSPACED = _HAN_KANA + r"\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
 
 _HAN_KANA_CHARACTER = re.compile(f"[{_HAN_KANA}]")
 _UNSPACED_CHARACTER = re.compile(f"[{_UNSPACED}]")
@@ -27,10 +32,7 @@ _LOOKALIKES = str.maketrans(
 )
 _POWER = re.compile(r"(?<=\d)(?=[⁰¹²³⁴-⁹])")
 _MIXED_FRACTION = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
-_SPACE_AT_HAN = re.compile(
-    rf"(?<=[{_HAN_KANA}])[ \t\u00a0\u3000]+(?=[A-Za-z0-9])"
-    rf"|(?<=[A-Za-z0-9%])[ \t\u00a0\u3000]+(?=[{_HAN_KANA}])"
-)
+_BLANK_AT_HAN = re.compile(rf"(?<=[{_HAN_KANA}]) (?=[A-Za-z0-9])|(?<=[A-Za-z0-9%]) (?=[{_HAN_KANA}])")
 _EMPHASIS = re.compile(r"(?<![A-Za-z0-9*\\])(\*{1,3})(?=[^\s*])([^*\n]+)(?<=\S)\1(?![A-Za-z0-9*])")
 _TENS = re.compile(r"(?<![^\W_])(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)[ -]$")
 _ONES = re.compile(r"[ -](?:one|two|three|four|five|six|seven|eight|nine)(?![^\W_])")
@@ -51,6 +53,11 @@ def is_word_character(character: str) -> bool:
     return character.isalnum() or unicodedata.category(character)[0] == "M"
 
 
+def joined_by_hyphen(before: str) -> bool:
+    """Is a hyphen after this character (or nothing) no sign of a number: "3-5", "x-5", "--5"?"""
+    return before in (")", "-") or (before != "" and is_word_character(before))
+
+
 @lru_cache(maxsize=512)
 def plain(text: str) -> str:
     """The text with one form for what looks the same; case is kept.
@@ -59,13 +66,11 @@ def plain(text: str) -> str:
     invisible characters, one blank for any white space, none between Chinese and Latin ("30 天" and "30天"
     are the same). A raised digit after a digit becomes a power (10² is 10^2, not 102).
     """
-    if not text.isascii():
-        text = _MIXED_FRACTION.sub(" ", _POWER.sub("^", text)).translate(_LOOKALIKES)
-        text = unicodedata.normalize("NFKC", text).translate(_LOOKALIKES)
-        text = _SPACE_AT_HAN.sub("", text)
-    elif "`" in text:
-        text = text.translate(_LOOKALIKES)
-    return " ".join(text.split())
+    if text.isascii():
+        return " ".join(text.translate(_LOOKALIKES).split() if "`" in text else text.split())
+    text = _MIXED_FRACTION.sub(" ", _POWER.sub("^", text)).translate(_LOOKALIKES)
+    text = unicodedata.normalize("NFKC", text).translate(_LOOKALIKES)
+    return _BLANK_AT_HAN.sub("", " ".join(text.split()))
 
 
 @lru_cache(maxsize=512)
@@ -126,7 +131,7 @@ def _number_comes_before(before: str, rest: str) -> bool:
         return _TENS.search(before) is not None and _ONES.match(f"-{rest}") is not None
     if before[-1:] in (".", ",") and before[-2:-1].isdigit():
         return before[-1] == "." or re.match(r"\d{3}(?!\d)", rest) is not None
-    return before[-1:] == "-" and not (before[-2:-1].isalnum() or before[-2:-1] in (")", "-"))
+    return before[-1:] == "-" and not joined_by_hyphen(before[-2:-1])
 
 
 def _word_goes_on(needle: str, after: str) -> bool:

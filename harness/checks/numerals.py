@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from harness.checks.folding import is_word_character, plain
+from harness.checks.folding import is_word_character, joined_by_hyphen, plain
 
 _UNITS = {
     "千": 1e3,
@@ -78,7 +78,7 @@ def _is_negative(before: str) -> bool:
     if _MINUS_WORD.search(before):
         return True
     before = before.rstrip("$€£¥")
-    return before.endswith("-") and not (before[-2:-1].isalnum() or before[-2:-1] in (")", "-"))
+    return before.endswith("-") and not joined_by_hyphen(before[-2:-1])
 
 
 def _last_chinese_number(text: str) -> float | None:
