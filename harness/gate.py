@@ -259,8 +259,8 @@ def _set_verdict(one: PairedSet, criteria: Sequence[Criterion]) -> SetVerdict:
     fell: tuple[str, ...] = ()
     rose: tuple[str, ...] = ()
     if baseline is not None:
-        sample = one.sample("baseline")
-        fell, rose = (tuple(one.ids[i] for i in changed(sample, worse=worse)) for worse in (True, False))
+        sample, ids = one.sample("baseline"), one.ids
+        fell, rose = (tuple(ids[i] for i in changed(sample, worse=worse)) for worse in (True, False))
     sees = None if baseline is None else baseline.minimum_detectable_effect
     if baseline is None and one.cases:
         sees = detectable_drop(0.0, len(one.cases))

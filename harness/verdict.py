@@ -169,7 +169,7 @@ def margin_criterion(
         status, said = "PASS", f"drops over {limit} points ruled out ({margin} allowed)"
         told = f"not worse than the {rival} ({seen}): drops over {limit} points are ruled out; {bar} are allowed"
     elif found.upper_limit < -found.margin:
-        least = points(-found.upper_limit)
+        least = points(-up(found.upper_limit))
         status, said = "FAIL", f"at least {least} points lost ({margin} allowed)"
         told = f"worse than the {rival} ({seen}): at least {least} points are lost; {bar} are allowed"
     else:

@@ -86,9 +86,7 @@ def tango_interval(b: int, c: int, n: int, confidence: float = 0.95) -> Interval
     if not 0 < confidence < 1:
         raise StatisticsError(f"confidence {confidence}: give a share between 0 and 1, such as 0.95")
     low, high = tango_limits(b, c, n, (1 - confidence) / 2)
-    return Interval(
-        estimate=(b - c) / n, low=low, high=high, confidence=confidence, method="Tango score", n=n
-    )
+    return Interval(estimate=(b - c) / n, low=low, high=high, confidence=confidence, method="Tango score", n=n)
 
 
 def tango_limits(b: float, c: float, n: float, tail: float) -> tuple[float, float]:

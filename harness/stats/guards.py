@@ -57,9 +57,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __repr__(self) -> str:
         word = "ALARM" if self.fired else "quiet"
-        return (
-            f"{word} {self.name}: {self.difference:+.4g}, p = {self.adjusted:.3g} ({self.method}, n={self.n})"
-        )
+        return f"{word} {self.name}: {self.difference:+.4g}, p = {self.adjusted:.3g} ({self.method}, n={self.n})"
 
 
 def alarms(samples: Sequence[PairedSample], alpha: float = 0.05) -> tuple[Alarm, ...]:
@@ -91,9 +89,7 @@ def alarms(samples: Sequence[PairedSample], alpha: float = 0.05) -> tuple[Alarm,
     )
 
 
-def pooled_not_worse(
-    samples: Sequence[PairedSample], margin: float, *, confidence: float = 0.95
-) -> PairedComparison:
+def pooled_not_worse(samples: Sequence[PairedSample], margin: float, *, confidence: float = 0.95) -> PairedComparison:
     """Is a drop of `margin` in the mean over all cases of all samples ruled out?
 
     Raises StatisticsError where there is nothing to pool.

@@ -33,8 +33,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __repr__(self) -> str:
         return (
-            f"{self.estimate:.4g} [{self.low:.4g}, {self.high:.4g}] "
-            f"({self.confidence:.0%} {self.method}, n={self.n})"
+            f"{self.estimate:.4g} [{self.low:.4g}, {self.high:.4g}] ({self.confidence:.0%} {self.method}, n={self.n})"
         )
 
 
@@ -77,9 +76,7 @@ def zero_failures_bound(n: int, *, confidence: float = 0.95) -> float:
     return float(-math.expm1(math.log1p(-_level(confidence)) / n))
 
 
-def mean_interval(
-    values: ArrayLike, clusters: ArrayLike | None = None, *, confidence: float = 0.95
-) -> Interval:
+def mean_interval(values: ArrayLike, clusters: ArrayLike | None = None, *, confidence: float = 0.95) -> Interval:
     """Range of a mean: Student's t over values, or over clusters of values that are not independent.
 
     With fewer than 20 clusters all sign flips of the clusters are counted instead.
@@ -90,18 +87,14 @@ def mean_interval(
     x = as_values(values, "values")
     mean = ClusterMean.of(x, clusters=clusters)
     if mean.n_clusters < 2:
-        raise StatisticsError(
-            f"{_count(x.size, mean.n_clusters)}: an interval needs at least two. Add cases."
-        )
+        raise StatisticsError(f"{_count(x.size, mean.n_clusters)}: an interval needs at least two. Add cases.")
     low, high = mean.limits((1 - _level(confidence)) / 2)
     if low is None or high is None:
         raise StatisticsError(
             f"{mean.n_clusters} clusters are too few for a {confidence:.0%} interval. Add clusters, "
             "or ask for less confidence."
         )
-    return Interval(
-        estimate=mean.estimate, low=low, high=high, confidence=confidence, method=mean.method, n=x.size
-    )
+    return Interval(estimate=mean.estimate, low=low, high=high, confidence=confidence, method=mean.method, n=x.size)
 
 
 def bootstrap_interval(
@@ -141,9 +134,7 @@ def bootstrap_interval(
     _refuse_nan(replicates, "the statistic's resamples")
     _refuse_nan(left_out, "the statistic's leave-one-out values")
     low, high = _bca(estimate, replicates, left_out, (1 - _level(confidence)) / 2)
-    return Interval(
-        estimate=estimate, low=low, high=high, confidence=confidence, method="BCa bootstrap", n=x.shape[0]
-    )
+    return Interval(estimate=estimate, low=low, high=high, confidence=confidence, method="BCa bootstrap", n=x.shape[0])
 
 
 def _bca(estimate: float, replicates: Floats, left_out: Floats, tail: float) -> tuple[float, float]:
@@ -172,9 +163,7 @@ class ClusterMean:
     single: bool
 
     @classmethod
-    def of(
-        cls, values: Floats, *, clusters: ArrayLike | None = None, weights: Floats | None = None
-    ) -> ClusterMean:
+    def of(cls, values: Floats, *, clusters: ArrayLike | None = None, weights: Floats | None = None) -> ClusterMean:
         """Sum values and weights per cluster. `clusters` are labels of any kind, one per value."""
         w = np.ones_like(values) if weights is None else weights
         if clusters is None:

@@ -89,13 +89,9 @@ def compare_paired(
     """
     x, y = as_values(candidate, "candidate"), as_values(baseline, "baseline")
     if x.size != y.size:
-        raise StatisticsError(
-            f"{x.size} candidate scores but {y.size} of the baseline: pair them by case first"
-        )
+        raise StatisticsError(f"{x.size} candidate scores but {y.size} of the baseline: pair them by case first")
     if not math.isfinite(margin) or margin < 0:
-        raise StatisticsError(
-            f"margin {margin}: give the largest drop that still counts as not worse, 0 or more"
-        )
+        raise StatisticsError(f"margin {margin}: give the largest drop that still counts as not worse, 0 or more")
     if not 0.5 < confidence < 1:
         raise StatisticsError(f"confidence {confidence}: give a share between 0.5 and 1, such as 0.95")
     w = _weights(weights, x.size)
@@ -106,18 +102,14 @@ def compare_paired(
     return PairedComparison(
         difference=mean,
         standard_error=None if error == math.inf else error,
-        interval=Interval(
-            estimate=mean, low=low, high=high, confidence=confidence, method=spread.method, n=x.size
-        ),
+        interval=Interval(estimate=mean, low=low, high=high, confidence=confidence, method=spread.method, n=x.size),
         lower_limit=lower,
         upper_limit=upper,
         margin=margin,
         answer=_answer(mean, lower, upper, margin),
         n=x.size,
         n_clusters=spread.units.n_clusters,
-        discordant=Discordant(
-            only_candidate=int(np.count_nonzero(x > y)), only_baseline=int(np.count_nonzero(x < y))
-        ),
+        discordant=Discordant(only_candidate=int(np.count_nonzero(x > y)), only_baseline=int(np.count_nonzero(x < y))),
         minimum_detectable_effect=spread.detectable(confidence),
         cases_needed=spread.cases_needed(margin, confidence),
     )

@@ -42,11 +42,14 @@ def detectable_drop(discordance: float, n: int, *, alpha: float = 0.05, power: f
     """The drop in pass rate that the one-sided alarm sees with that power, alone, on `n` yes/no pairs.
 
     `discordance` is the share of flips between equal models; a larger drop brings its own flips, so that no
-    flips seen does not mean that anything would be seen. 1 where even a total loss would not be.
+    flips seen does not mean that anything would be seen. 1 where even the loss of every case would not be.
     """
     if n < 1 or not 0 <= discordance <= 1:
         raise StatisticsError(f"discordance={discordance}, n={n}: give a share and at least one pair")
     z_alpha, z_power = normal_quantile(1 - alpha), normal_quantile(power)
+    if 0.5 ** (n + 1) > alpha:
+        # Even the loss of every case has a larger mid-p.
+        return 1.0
 
     def shortfall(drop: float) -> float:
         flips = max(discordance, drop)
@@ -136,9 +139,7 @@ def _flip_table(n: int, gained: float, lost: float) -> Floats:
     b = np.arange(min(n, most_b) + 1)[:, None]
     c = np.arange(min(n, most_c) + 1)[None, :]
     share = gained / (1 - lost) if lost < 1 else 0.0
-    table = distributions.binom.pmf(c, n, lost) * distributions.binom.pmf(
-        b, np.maximum(n - c, 0), min(1.0, share)
-    )
+    table = distributions.binom.pmf(c, n, lost) * distributions.binom.pmf(b, np.maximum(n - c, 0), min(1.0, share))
     return np.asarray(table, dtype=np.float64)
 
 

@@ -25,8 +25,6 @@ def pass_hat_k(n: int, c: int, k: int) -> float:
 
 def _refuse_impossible(n: int, c: int, k: int) -> None:
     if not 1 <= k <= n:
-        raise StatisticsError(
-            f"k={k} of n={n} samples: k lies between 1 and n. Draw more samples or ask a smaller k."
-        )
+        raise StatisticsError(f"k={k} of n={n} samples: k lies between 1 and n. Draw more samples or ask a smaller k.")
     if not 0 <= c <= n:
         raise StatisticsError(f"{c} passes of {n} samples: the count must lie between 0 and {n}")
