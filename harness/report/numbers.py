@@ -1,0 +1,64 @@
+"""Numbers as a reader wants them: shares in percent, changes in points with a sign, times in words."""
+
+from __future__ import annotations
+
+
+def percent(share: float) -> str:
+    """A share with one decimal.
+
+    >>> percent(0.7283)
+    '72.8%'
+    """
+    return f"{100 * share:.1f}%"
+
+
+def change(difference: float) -> str:
+    """A difference of shares in points, with a real minus sign and no negative zero.
+
+    >>> change(-0.484), change(-0.0)
+    ('−48.4', '+0.0')
+    """
+    # Adding zero turns -0.0 into 0.0.
+    return f"{round(100 * difference, 1) + 0.0:+.1f}".replace("-", "−")
+
+
+def value(number: float) -> str:
+    """A measured value with three significant digits, never in scientific notation for the usual sizes.
+
+    >>> value(2.34567), value(12.3456), value(1234.5)
+    ('2.35', '12.3', '1,234')
+    """
+    size = abs(number)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{number:,.{digits}f}".replace("-", "−")
+
+
+def signed(number: float) -> str:
+    """`value` with its sign."""
+    text = value(number)
+    return text if text.startswith("−") else f"+{text}"
+
+
+def count(passes: float, n: int) -> str:
+    """How many of how many; shares of samples may make the first a fraction.
+
+    >>> count(181.0, 250), count(12.75, 20)
+    ('181 of 250', '12.75 of 20')
+    """
+    shown = f"{passes:,.0f}" if passes == int(passes) else f"{passes:,.2f}"
+    return f"{shown} of {n:,}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(0.04), duration(95.2), duration(7300)
+    ('0.04 s', '1 min 35 s', '2 h 2 min')
+    """
+    if round(seconds, 1) < 60:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+import pytest
+from example_records import bleed, golden, identity, many, run, texts_of
+
+from harness.config import GatePolicy
+from harness.gate import decide
+from harness.models import Response
+from harness.record import RunRecord, SetResult, SuiteAnswer
+from harness.report.cards import CARDS, ROWS, fair_shares
+from harness.report.forest import Scale
+from harness.report.numbers import change, duration
+from harness.report.pages import Page, build_page
+from harness.report.visible import LONGEST, one_line, shown, visible
+
+
+def page_of(record: RunRecord, texts: dict[str, Response] | None = None) -> Page:
+    return build_page(record, decide(record, record.policy), texts or {})
+
+
+def forgetful() -> tuple[RunRecord, dict[str, Response]]:
+    triage, general = many("triage", 60, rose=50), many("general", 240, fell=120, rose=3, missed=40)
+    record = run(
+        golden("triage", triage, red=frozenset({"triage-00059"})),
+        golden("retention/general", general, retention=True, probes=(bleed(general, 118),)),
+    )
+    return record, texts_of({"triage": triage, "retention/general": general})
+
+
+def test_the_verdict_comes_first_with_reasons_and_the_next_command() -> None:
+    page = page_of(*forgetful())
+    assert page.word == "FAIL"
+    assert page.headline == "triage@2 must not ship"
+    assert all(reason.status == "FAIL" for reason in page.reasons)
+    assert any("retention/general" in reason.reason for reason in page.reasons)
+    assert page.next_steps[0][1] == "harness train RECIPE"
+
+
+def test_a_pass_rests_on_its_criteria_and_says_how_to_promote() -> None:
+    page = page_of(run(golden("general", many("general", 400, fell=2, rose=2))))
+    assert page.word == "PASS"
+    assert {reason.status for reason in page.reasons} == {"PASS"}
+    assert page.next_steps[0][1] == "harness models promote triage@2"
+
+
+def test_an_unregistered_candidate_is_registered_first() -> None:
+    page = page_of(run(golden("general", many("general", 400)), candidate=identity("adapters/mine", "c")))
+    assert page.next_steps[0][1].startswith("harness models add")
+
+
+def test_newly_missed_cases_carry_question_target_and_both_answers() -> None:
+    page = page_of(*forgetful())
+    card = page.groups["ratchet"].sets[0].cards[0]
+    assert card.prompt == "What about general-00000?"
+    assert card.target == "The right answer to general-00000."
+    baseline, candidate = card.columns
+    assert (baseline.role, baseline.passed, baseline.samples[0].text) == ("baseline", True, "the right answer")
+    assert (candidate.role, candidate.passed, candidate.samples[0].text) == ("candidate", False, "wrong 0")
+    assert card.misses == (("includes:right", "'right' is not in 'wrong 0'"),)
+    assert card.row.where == "golden_sets/retention/general.jsonl:1"
+
+
+def test_every_case_is_in_exactly_one_group() -> None:
+    record, texts = forgetful()
+    page = page_of(record, texts)
+    assert sum(group.count for group in page.groups.values()) == sum(len(of.cases) for of in record.sets)
+    assert {kind: group.count for kind, group in page.groups.items()} == {
+        "ratchet": 120,
+        "broken": 0,
+        "missed": 40,
+        "gained": 53,
+        "held": 1,
+        "passed": 86,
+    }
+
+
+def test_a_broken_red_line_is_told_apart_from_rated_cases() -> None:
+    told = [("must", 1.0, 0.0, "yes", "no"), *many("triage", 40)]
+    page = page_of(run(golden("general", told, red=frozenset({"must"}))))
+    assert page.groups["broken"].count == 1
+    assert page.groups["ratchet"].count == 0
+    assert page.clean_sheet == ""
+
+
+def test_held_red_lines_say_what_a_clean_sheet_proves() -> None:
+    told = many("general", 20)
+    page = page_of(run(golden("general", told, red=frozenset(case for case, *_ in told))))
+    assert page.clean_sheet == "failure rates over 13.9% are ruled out"
+
+
+def test_a_large_run_shows_some_whole_some_on_a_line_and_counts_the_rest() -> None:
+    page = page_of(run(golden("big", many("big", 4000, fell=2500))))
+    (part,) = page.groups["ratchet"].sets
+    assert (len(part.cards), len(part.rows)) == (CARDS["ratchet"], ROWS)
+    assert part.hidden == 2500 - CARDS["ratchet"] - ROWS
+    assert part.count == 2500
+
+
+def test_a_small_set_is_not_crowded_out_by_a_large_one() -> None:
+    assert fair_shares([249, 39, 47], 160) == [74, 39, 47]
+    assert fair_shares([1000, 1000], 160) == [80, 80]
+    assert fair_shares([3, 5], 160) == [3, 5]
+    assert fair_shares([], 160) == []
+
+
+def test_sets_show_rates_the_paired_change_and_where_it_is_drawn() -> None:
+    page = page_of(*forgetful())
+    triage, general = page.sets
+    assert triage.duty == "target: must improve"
+    assert triage.margin is None, "a target has no margin"
+    assert (general.candidate, general.baseline, general.root) == ("33.3%", "82.1%", "82.1%")
+    assert (general.change, general.worse, general.better) == ("−48.8", 120, 3)
+    assert general.span is not None
+    assert general.span.side == "below"
+    assert general.span.low < general.span.point < general.span.high < 50
+    assert general.margin is not None
+    assert general.margin < 50
+
+
+def test_probes_tell_alarms_from_advice() -> None:
+    (row,) = page_of(*forgetful()).probes
+    assert (row.probe, row.alarm, row.candidate, row.baseline, row.tone) == ("bleed", True, "49.2%", "0.0%", "worse")
+
+
+def test_what_could_not_be_measured_is_noted() -> None:
+    prose = SetResult(
+        name="retention/texts", path="t", digest="d", kind="text", retention=True, unavailable=("prose_nll: no scores",)
+    )
+    page = page_of(run(golden("general", many("general", 50)), prose))
+    assert any("prose_nll: no scores" in note for note in page.notes)
+    assert page.sets[1].note == "nothing measured"
+
+
+def test_a_partial_run_has_no_verdict() -> None:
+    record, texts = forgetful()
+    page = page_of(msgspec.structs.replace(record, partial="cases were selected by -k 'late'"), texts)
+    assert page.word == "PARTIAL"
+    assert "no verdict" in page.headline
+    assert page.reasons[0].reason == "Cases were selected by -k 'late'."
+    assert page.next_steps[0][1] == "harness gate triage@2"
+
+
+def test_without_a_baseline_nothing_is_compared_and_rates_remain() -> None:
+    told = [(case, None, after, "", new) for case, _, after, _, new in many("general", 30, fell=6)]
+    page = page_of(run(golden("general", told), baseline=None, root=None))
+    assert page.word == "INVALID"
+    assert [model.role for model in page.models] == ["candidate"]
+    assert page.sets[0].span is None
+    assert page.sets[0].candidate == "80.0%"
+    assert page.groups["missed"].count == 6
+    assert page.groups["ratchet"].count == 0
+    assert [column.role for column in page.groups["missed"].sets[0].cards[0].columns] == ["candidate"]
+
+
+def test_errors_and_suite_answers_are_kept() -> None:
+    error = SuiteAnswer(test="suites/test_a.py::test_x[q]", status="INVALID", reason="engine died")
+    page = page_of(run(golden("general", many("general", 30)), errors=(error,), answers=(error,)))
+    assert page.word == "INVALID"
+    assert page.errors[0].reason == "engine died"
+    assert page.answers[0].name == "suites/test_a.py::test_x[q]"
+
+
+def test_cut_off_answers_and_absent_texts_are_told() -> None:
+    told = [("cut", 1.0, 0.0, "whole", "hal"), ("lost", 1.0, 0.0, "whole", "gone")]
+    texts = texts_of({"general": told})
+    texts["c:general:cut"] = Response(text="hal", finish_reason="length")
+    del texts["c:general:lost"]
+    cut, lost = page_of(run(golden("general", told)), texts).groups["ratchet"].sets[0].cards
+    assert cut.columns[1].samples[0].cut_off
+    assert lost.columns[1].samples[0].text is None
+
+
+def test_several_samples_show_the_share_and_the_first_ones() -> None:
+    of = golden("general", [("a", 1.0, 0.4, "x", "y")])
+    keys = tuple(f"k{i}" for i in range(5))
+    case = msgspec.structs.replace(of.cases[0], answers={"candidate": keys, "baseline": keys})
+    texts = {key: Response(text=key) for key in keys}
+    card = page_of(run(msgspec.structs.replace(of, cases=(case,)), samples=5), texts).groups["ratchet"].sets[0].cards[0]
+    assert card.columns[1].share == "40% of 5 samples pass"
+    assert [sample.text for sample in card.columns[1].samples] == ["k0", "k1", "k2"]
+    assert card.columns[1].more == 2
+
+
+def test_the_same_record_gives_the_same_page() -> None:
+    record, texts = forgetful()
+    before = dict(texts)
+    assert dataclasses.asdict(page_of(record, texts)) == dataclasses.asdict(page_of(record, texts))
+    assert texts == before
+
+
+def test_a_verdict_under_another_policy_names_both() -> None:
+    record = run(golden("general", many("general", 30)))
+    page = build_page(record, decide(record, GatePolicy(margin=0.2)), {})
+    assert dict(page.facts)["policy of the run"] == record.policy_digest
+
+
+# Numbers and texts
+
+
+def test_scales_hold_what_they_show() -> None:
+    assert Scale.holding([0.03, -0.04]).reach == 0.05
+    assert Scale.holding([-0.51]).reach == 0.6
+    assert Scale.holding([]).reach == 0.05
+    scale = Scale.holding([0.1])
+    assert scale.at(0.0) == 50
+    assert scale.at(5.0) == scale.at(0.1), "what lies beyond is put at the end"
+    assert [tick.label for tick in scale.ticks] == ["−10", "−5", "0", "+5", "+10"]
+
+
+def test_numbers_have_real_signs_and_no_negative_zero() -> None:
+    assert change(-0.0001) == "+0.0"
+    assert change(-0.484) == "−48.4"
+    assert (duration(59.97), duration(3599.6)) == ("1 min 0 s", "1 h 0 min")
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("pay\u202e005", "pay⟨U+202E⟩005"),
+        ("a\x00b\x1b[31m", "a⟨U+0000⟩b⟨U+001B⟩[31m"),
+        ("a\u200bb", "a⟨U+200B⟩b"),
+        ("line\r\nnext\tcell", "line\nnext\tcell"),
+        ("退款：30天内\n第二行", "退款：30天内\n第二行"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("\ud800", "⟨U+D800⟩"),
+    ],
+    ids=["bidi", "control", "zero width", "tab and line end", "chinese", "persian", "surrogate"],
+)
+def test_hidden_characters_are_spelled_out(text: str, seen: str) -> None:
+    assert visible(text) == seen
+
+
+def test_long_texts_are_cut_and_say_so() -> None:
+    assert shown("x" * (LONGEST + 1234)).endswith("… 1,234 more characters")
+    assert shown("x" * LONGEST) == "x" * LONGEST
+    assert one_line("a\n" * 1000, 10) == "a a a a a…"
