@@ -62,7 +62,7 @@ def decide(record: RunRecord, policy: GatePolicy) -> Verdict:
         baseline=None if record.baseline is None else record.baseline.label,
         policy_digest=policy.digest,
         criteria=tuple(criteria),
-        sets=tuple(_set_verdict(one, criteria) for one in sets),
+        sets=tuple(_set_verdict(one, sets, criteria, policy.margin) for one in sets),
         notes=tuple(_notes(record, sets)),
     )
 
@@ -254,7 +254,7 @@ def _suites(record: RunRecord) -> Iterator[Criterion]:
         yield Criterion(name="suite", status="PASS", summary=told, reason=f"{told}.")
 
 
-def _set_verdict(one: PairedSet, criteria: Sequence[Criterion]) -> SetVerdict:
+def _set_verdict(one: PairedSet, sets: Sequence[PairedSet], criteria: Sequence[Criterion], margin: float) -> SetVerdict:
     baseline = one.comparisons.get("baseline")
     fell: tuple[str, ...] = ()
     rose: tuple[str, ...] = ()
@@ -266,7 +266,7 @@ def _set_verdict(one: PairedSet, criteria: Sequence[Criterion]) -> SetVerdict:
         sees = detectable_drop(0.0, len(one.cases))
     return SetVerdict(
         name=one.name,
-        answer=_set_answer(one, criteria, sees),
+        answer=_set_answer(one, sets, criteria, margin, sees),
         target=one.target,
         retention=one.result.retention,
         n=len(one.cases),
@@ -282,8 +282,17 @@ def _set_verdict(one: PairedSet, criteria: Sequence[Criterion]) -> SetVerdict:
     )
 
 
-def _set_answer(one: PairedSet, criteria: Sequence[Criterion], sees: float | None) -> Answer:
-    """The worst of the set's own criteria; a guard also waits for the pool where it cannot stand alone."""
+def _set_answer(
+    one: PairedSet,
+    sets: Sequence[PairedSet],
+    criteria: Sequence[Criterion],
+    margin: float,
+    sees: float | None,
+) -> Answer:
+    """The worst of the set's own criteria; a guard also answers for the pool where it cannot stand alone.
+
+    Some set always answers for a pool that does not pass, so that the sets together say what the verdict says.
+    """
     own = sorted((c for c in criteria if c.set == one.name), key=lambda c: -SEVERITY[c.status])
     if own and own[0].status != "PASS":
         return Answer(status=own[0].status, reason=own[0].reason)
@@ -294,9 +303,15 @@ def _set_answer(one: PairedSet, criteria: Sequence[Criterion], sees: float | Non
         return Answer(status="PASS", reason=next(c.reason for c in own if c.name == "target"))
     open_pools = {c.against: c for c in criteria if c.name == "not worse" and c.status != "PASS"}
     for rival, found in one.comparisons.items():
-        alone = one.unchanged(rival) or found.answer.status == "PASS"
-        if rival in open_pools and not alone:
-            return Answer(status="INCONCLUSIVE", reason=open_pools[rival].reason)
+        if rival not in open_pools:
+            continue
+        least = min(s.comparisons[rival].lower_limit for s in sets if not s.target and rival in s.comparisons)
+        weakest = found.lower_limit == least
+        alone = one.unchanged(rival) or found.lower_limit > -margin
+        if weakest or not alone:
+            fell = weakest or found.difference < 0
+            status = open_pools[rival].status if fell else "INCONCLUSIVE"
+            return Answer(status=status, reason=open_pools[rival].reason)
     if "baseline" in one.comparisons and one.unchanged("baseline"):
         return Answer(status="PASS", reason=f"{one.name}: same answers.")
     reach = "" if sees is None else f" Alone, this set sees drops of {points(up(sees))} points or more."

@@ -140,6 +140,15 @@ def test_a_pool_that_lost_more_than_the_margin_for_certain_fails_even_without_an
     assert only(verdict, "not worse").status == verdict.status == "FAIL"
 
 
+@pytest.mark.parametrize("margins", [{}, {"s*": 0.4}])
+@pytest.mark.parametrize(("lost", "status"), [(1, "INCONCLUSIVE"), (3, "FAIL")])
+def test_some_set_answers_for_a_pool_that_does_not_pass(margins, lost, status):
+    sets = [flips(f"s{i}", both=20, lost=lost) for i in range(20)]
+    verdict = decide(record(*sets), GatePolicy(margins=margins))
+    assert verdict.status == status
+    assert status in {one.answer.status for one in verdict.sets}
+
+
 def test_weights_count_in_the_pool():
     good, bad = flips("good", both=190, gained=2, lost=2, neither=6), flips("bad", both=30, lost=3, neither=7)
     heavy = msgspec.structs.replace(bad, cases=tuple(msgspec.structs.replace(case, weight=20.0) for case in bad.cases))
