@@ -97,9 +97,7 @@ class TokenScores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Model(Protocol):
     """Whatever answers. Built by `open_models`; closed by whoever opened it."""
 
-    def generate(
-        self, requests: Sequence[Request], *, on_done: Callable[[int, Response], None]
-    ) -> list[Response]:
+    def generate(self, requests: Sequence[Request], *, on_done: Callable[[int, Response], None]) -> list[Response]:
         """Answer all requests in order. `on_done(index, response)` is called as each answer or small batch
         finishes, in any order, so that an interrupted run keeps what was done."""
         ...

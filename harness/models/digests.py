@@ -49,11 +49,7 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "finetune-harness"
     if sys.platform == "win32":
-        return (
-            Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-            / "finetune-harness"
-            / "Cache"
-        )
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "finetune-harness" / "Cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finetune-harness"
 
 
@@ -74,9 +70,7 @@ def file_digest(path: Path) -> str:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be read ({error.strerror}). Check the file and its permissions."
-        ) from error
+        raise ModelError(f"{path}: cannot be read ({error.strerror}). Check the file and its permissions.") from error
     _remember(note, digest)
     return digest
 

@@ -80,9 +80,7 @@ def resolve(
     Raises ModelError saying what was tried and what there is.
     """
     if batch_size < 1:
-        raise ModelError(
-            f"batch size {batch_size}: at least one request must fit. Set batch_size to 1 or more."
-        )
+        raise ModelError(f"batch size {batch_size}: at least one request must fit. Set batch_size to 1 or more.")
     scheme, _, rest = text.partition(":")
     if scheme == "scripted" and rest:
         return _scripted(text, rest, root)
@@ -227,9 +225,7 @@ def _hub_commit(name: str, revision: str, wanted_by: str) -> str:
         from huggingface_hub import constants
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
-        raise ModelError(
-            f"{wanted_by}: hub models need the extra: pip install 'finetune-harness[hf]'"
-        ) from error
+        raise ModelError(f"{wanted_by}: hub models need the extra: pip install 'finetune-harness[hf]'") from error
     if re.fullmatch(r"[0-9a-f]{40}", revision):
         return revision
     reference = Path(constants.HF_HUB_CACHE) / ("models--" + name.replace("/", "--")) / "refs" / revision
@@ -259,15 +255,11 @@ def _adapter_config(folder: Path) -> dict[str, Any]:
     try:
         config = msgspec.json.decode(file.read_bytes())
     except FileNotFoundError as error:
-        raise ModelError(
-            f"{folder}: no adapter_config.json, so this is not a PEFT adapter folder."
-        ) from error
+        raise ModelError(f"{folder}: no adapter_config.json, so this is not a PEFT adapter folder.") from error
     except msgspec.DecodeError as error:
         raise ModelError(f"{file}: not valid JSON ({error}). Save the adapter again.") from error
     if not isinstance(config, dict):
-        raise ModelError(
-            f"{file}: expected a JSON object, found {type(config).__name__}. Save the adapter again."
-        )
+        raise ModelError(f"{file}: expected a JSON object, found {type(config).__name__}. Save the adapter again.")
     return config
 
 

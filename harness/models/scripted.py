@@ -64,9 +64,7 @@ class ScriptedModel:
             if key is None or (row.id is not None and row.input is not None):
                 raise ModelError(f"{path}:{number}: give either id or input. A row looks like {_EXAMPLE}")
             if (row.output is None) == (not row.outputs):
-                raise ModelError(
-                    f"{path}:{number}: give either output or outputs. A row looks like {_EXAMPLE}"
-                )
+                raise ModelError(f"{path}:{number}: give either output or outputs. A row looks like {_EXAMPLE}")
             if key in lines:
                 raise ModelError(f"{path}:{number}: {key!r} is answered twice (first on line {lines[key]}).")
             lines[key] = number
@@ -76,9 +74,7 @@ class ScriptedModel:
             raise ModelError(f"{path}: no rows. A row looks like {_EXAMPLE}")
         return cls(answers, name=str(path))
 
-    def generate(
-        self, requests: Sequence[Request], *, on_done: Callable[[int, Response], None]
-    ) -> list[Response]:
+    def generate(self, requests: Sequence[Request], *, on_done: Callable[[int, Response], None]) -> list[Response]:
         """The scripted answers; GenerationError names the first case that has none."""
         finished = []
         for index, request in enumerate(requests):

