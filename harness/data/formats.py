@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -58,9 +59,8 @@ def load_rows(path: Path, *, root: Path | None = None, limit: int | None = None)
     unknown key (nearest name offered), no assistant turn, or an empty answer.
     """
     rows: list[Row] = []
-    for where, table in _lines(path, root):
-        if limit is not None and len(rows) == limit:
-            break
+    # Not one line further than `limit`: what is not trained on need not be right yet.
+    for where, table in itertools.islice(_lines(path, root), limit):
         _refuse_unknown(table, {"messages", "prompt", "completion"}, where)
         if ("messages" in table) == ("completion" in table):
             raise DataError(f'{where}: a row is {{"messages": [...]}} or {{"prompt": ..., "completion": ...}}.')

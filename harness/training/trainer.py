@@ -22,7 +22,7 @@ from accelerate import Accelerator, PartialState
 
 from harness.errors import DataError, HarnessError, ModelError
 from harness.generation import Progress
-from harness.models.quiet import quiet_transformers
+from harness.models.hf.quiet import quiet_transformers
 from harness.models.refs import ModelRef, pinned
 from harness.training.batches import IGNORED, pad, plan_epoch
 from harness.training.checkpoints import (
