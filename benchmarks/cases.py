@@ -28,7 +28,7 @@ BUDGET = 1.5
 # 10,000 cases may take this much longer per case than 1,000 do, which pay the start-up with fewer.
 LINEAR = 1.1
 
-PLAIN = '''
+PLAIN = """
 import json, pathlib, pytest
 from harness import includes
 
@@ -38,16 +38,16 @@ ANSWERS = {r["input"]: r["output"] for r in map(json.loads, pathlib.Path("candid
 @pytest.mark.parametrize("row", ROWS, ids=[r["id"] for r in ROWS])
 def test_names_the_answer(row):
     assert includes(ANSWERS[row["input"]], row["target"])
-'''
+"""
 
-OURS = '''
+OURS = """
 import pytest
 from harness import includes
 
 @pytest.mark.golden("facts")
 def test_names_the_answer(case, response):
     assert includes(response, case.target)
-'''
+"""
 
 
 def write_project(folder: Path, cases: int) -> None:
@@ -94,9 +94,7 @@ def measure(cases: int, rounds: int) -> dict[str, float]:
         write_project(folder, cases)
         ours = ("suites/", "--model=scripted:candidate.jsonl", "--baseline=scripted:baseline.jsonl")
         seconds(folder, "plain", plain=True)
-        pairs = [
-            (seconds(folder, *ours, plain=False), seconds(folder, "plain", plain=True)) for _ in range(rounds)
-        ]
+        pairs = [(seconds(folder, *ours, plain=False), seconds(folder, "plain", plain=True)) for _ in range(rounds)]
     return {
         "cases": cases,
         "harness_s": round(statistics.median(a for a, _ in pairs), 3),

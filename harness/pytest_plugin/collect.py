@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks import CheckSpec, check_name, run_check, validate
+from harness.checks import Spec, check_name, run_check, validate
 from harness.config import Project, load_project
 from harness.errors import HarnessError
 from harness.golden import GoldenCase, GoldenSet, load_golden_set, select_golden_sets
@@ -41,9 +41,7 @@ def golden_sets(config: pytest.Config, patterns: tuple[str, ...]) -> tuple[Golde
     loaded = config.stash.setdefault(SETS, {})
     key = "\0".join(patterns)
     if key not in loaded:
-        loaded[key] = tuple(
-            select_golden_sets(project(config).golden_sets, patterns, validate_check=validate)
-        )
+        loaded[key] = tuple(select_golden_sets(project(config).golden_sets, patterns, validate_check=validate))
     return loaded[key]
 
 
@@ -109,9 +107,7 @@ class GoldenFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         try:
-            golden = load_golden_set(
-                self.path, root=project(self.config).golden_sets, validate_check=validate
-            )
+            golden = load_golden_set(self.path, root=project(self.config).golden_sets, validate_check=validate)
         except HarnessError as error:
             raise self.CollectError(str(error)) from error
         if golden.kind != "ask":
@@ -119,15 +115,13 @@ class GoldenFile(pytest.File):
         for case, line in zip(golden.cases, golden.lines, strict=True):
             for spec in case.checks:
                 name = f"{case.id}[{check_name(spec)}]"
-                yield GoldenItem.from_parent(
-                    self, name=name, param=CaseParam(golden, case), spec=spec, line=line
-                )
+                yield GoldenItem.from_parent(self, name=name, param=CaseParam(golden, case), spec=spec, line=line)
 
 
 class GoldenItem(pytest.Item):
     """One check of one case, as data."""
 
-    def __init__(self, *, param: CaseParam, spec: CheckSpec, line: int, **kwargs: Any) -> None:
+    def __init__(self, *, param: CaseParam, spec: Spec, line: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.param = param
         self.spec = spec

@@ -13,7 +13,7 @@ from harness.config import HarnessConfig, Project
 from harness.errors import HarnessError, Inconclusive, Invalid
 from harness.generation import GenerationStats
 from harness.pytest_plugin import collect
-from harness.pytest_plugin.lanes import OUTCOME, asks_model, run_item
+from harness.pytest_plugin.lanes import OUTCOME, TOLD, asks_model, run_item
 from harness.pytest_plugin.results import RunResults
 from harness.pytest_plugin.session import (
     SESSION,
@@ -41,7 +41,7 @@ WORDS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 def activate(config: pytest.Config) -> None:
     """Called once `--model` is seen: resolve the models (in the controller) and register the hooks."""
     try:
-        project, refs, run_key = _travelled(config) if in_worker() else _resolved(config)
+        project, refs, run_key = _travelled(config) if in_worker(config) else _resolved(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     session = HarnessSession(
@@ -51,12 +51,13 @@ def activate(config: pytest.Config) -> None:
         store_only=bool(config.getoption("harness_store_only", False)),
         strict=bool(config.getoption("harness_strict_cases", False)),
         run_key=run_key,
-        on_progress=None if in_worker() else ProgressLine(config),
+        worker=in_worker(config),
+        on_progress=None if in_worker(config) else ProgressLine(config),
     )
     config.stash[SESSION] = session
     config.stash[collect.PROJECT] = project
     config.pluginmanager.register(LaneHooks(session), "harness-lanes")
-    if not in_worker():
+    if not in_worker(config):
         results = RunResults(config, session, report_folder(config, project))
         config.pluginmanager.register(ControllerHooks(results, run_key), "harness-controller")
 
@@ -129,15 +130,14 @@ class LaneHooks:
                 told["whole"] = True
                 told["sets"] = [s.name for s in callspec.params.get("retention", ())]
             # A plain attribute of builtins: it reaches the controller with and without xdist.
-            report.harness = told
+            setattr(report, TOLD, told)
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
-        told = getattr(report, "harness", None)
+        told = getattr(report, TOLD, None)
         if told is None or told["status"] is None:
             return None
         return WORDS.get(told["status"])
-
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)

@@ -1,7 +1,7 @@
 """Asking one test of candidate and baseline, and what its outcome means.
 
-    rate      a miss is counted, not failed: the set as a whole answers for it
-    red line  must pass; a break fails the run
+rate      a miss is counted, not failed: the set as a whole answers for it
+red line  must pass; a break fails the run
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ class CaseOutcome(msgspec.Struct, kw_only=True):
 
 
 OUTCOME = pytest.StashKey[CaseOutcome]()
+
+#: Attribute of a test report that carries what we know of it, as builtins, from worker to controller.
+TOLD = "harness"
 
 
 def asks_model(item: pytest.Item) -> bool:

@@ -6,7 +6,6 @@ thinking is behind imports inside functions, reached once a golden marker, a gol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,27 +25,29 @@ MARKER = (
 )
 NO_MODEL = "golden cases need a model to answer them: add --model=REF (candidate, smollm2, a PEFT folder, …)"
 
+CANDIDATE = "the candidate: candidate, NAME@VERSION, smollm2, a PEFT folder, hf:PATH[+ADAPTER], scripted:FILE"
+BASELINE = "what to compare with (default: the alias 'baseline', else the candidate's own base)"
+SAMPLES = "independent samples per case; needs a temperature in [tool.harness.sampling]"
+
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("--model", {"metavar": "REF", "help": "the candidate: candidate, NAME@VERSION, smollm2, a PEFT folder, hf:PATH[+ADAPTER], scripted:FILE"}),
-    ("--baseline", {"metavar": "REF", "help": "what to compare with (default: the alias 'baseline', else the candidate's own base)"}),
-    ("--samples", {"metavar": "K", "type": int, "default": 1, "help": "independent samples per case; needs a temperature in [tool.harness.sampling]"}),
+    ("--model", {"metavar": "REF", "help": CANDIDATE}),
+    ("--baseline", {"metavar": "REF", "help": BASELINE}),
+    ("--samples", {"metavar": "K", "type": int, "default": 1, "help": SAMPLES}),
     ("--store-only", {"action": "store_true", "help": "use stored answers only; never load a model"}),
     ("--strict-cases", {"action": "store_true", "help": "every missed case fails the run, baseline or not"}),
-    ("--report-dir", {"metavar": "DIR", "help": "where run records and reports go (default: [tool.harness] reports)"}),
+    ("--report-dir", {"metavar": "DIR", "help": "where records and reports go (default: [tool.harness] reports)"}),
     ("--device", {"metavar": "DEVICE", "help": "where local models run: auto, cpu, cuda, cuda:1"}),
     ("--dtype", {"metavar": "DTYPE", "help": "number format of local models: auto (bfloat16), float32, float16"}),
-)  # fmt: skip
-
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("harness", "Finetune Harness")
     for name, settings in OPTIONS:
-        try:
+        # Where another plugin owns the name, argparse would end every run, ours or not. Unrelated runs must not
+        # notice; ours say so when a model is needed.
+        if _option_owner(parser, name) is None:
             group.addoption(name, dest=_dest(name), **settings)
-        except ValueError:
-            # Another plugin owns the name. Unrelated runs must not notice; ours say so when a model is needed.
-            continue
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,7 +77,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("golden") is None or item.config.getoption(_dest("--model"), None) is not None:
         return
-    owner = _option_owner(item.config, "--model")
+    owner = _option_owner(item.config._parser, "--model")
     if owner is not None:
         raise pytest.UsageError(
             f"golden cases need --model, but the option belongs to another plugin ({owner}): "
@@ -146,14 +147,9 @@ def _dest(option: str) -> str:
     return "harness_" + option.removeprefix("--").replace("-", "_")
 
 
-def _option_owner(config: pytest.Config, option: str) -> str | None:
+def _option_owner(parser: Any, option: str) -> str | None:
     """The group that registered `option`, where that is not ours."""
-    for group in _groups(config):
+    for group in (parser._anonymous, *parser._groups):
         if group.name != "harness" and any(option in o.names() for o in group.options):
             return str(group.description or group.name or "unnamed")
     return None
-
-
-def _groups(config: pytest.Config) -> Iterator[Any]:
-    parser: Any = config._parser
-    yield from (parser._anonymous, *parser._groups)

@@ -14,14 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.answers import Status
+from harness.answers import Answer, Status
 from harness.errors import HarnessError
 from harness.gate import Verdict, decide
 from harness.golden import GoldenSet
 from harness.models import Response
 from harness.models.refs import ModelRef
 from harness.pytest_plugin.collect import golden_sets
-from harness.pytest_plugin.lanes import CaseOutcome
+from harness.pytest_plugin.lanes import TOLD, CaseOutcome
 from harness.pytest_plugin.session import HarnessSession
 from harness.record import (
     CaseResult,
@@ -56,7 +56,6 @@ class RunResults:
         self.trouble: str | None = None
         self._expected: set[str] = set()
         self._ended: set[str] = set()
-        self._skipped: list[str] = []
         self._outcomes: dict[tuple[str, str], dict[str, CaseOutcome]] = {}
         self._retention: dict[str, None] = {}
         self._answers: list[SuiteAnswer] = []
@@ -70,7 +69,7 @@ class RunResults:
 
     def add(self, report: pytest.TestReport) -> None:
         """Take in one report of one phase of one item."""
-        told: dict[str, Any] | None = getattr(report, "harness", None)
+        told: dict[str, Any] | None = getattr(report, TOLD, None)
         if report.when == "call" or report.outcome != "passed":
             self._ended.add(report.nodeid)
         if told is None:
@@ -96,14 +95,15 @@ class RunResults:
         elif report.failed:
             self.failed += 1
             self._answers.append(_answer(report, "FAIL"))
-        elif report.skipped:
-            self._skipped.append(report.nodeid)
+        elif report.skipped and "golden" in report.keywords:
+            # A case that was not asked is a missing one, whoever skipped it; only a waiver excuses.
+            self._errors.append(_answer(report, "INVALID"))
         elif told.get("whole"):
             self._answers.append(SuiteAnswer(test=report.nodeid, status="PASS", reason="as asserted"))
 
     def conclude(self, session: pytest.Session) -> None:
         """Write the record, decide, and report one item per golden set."""
-        if self.config.option.collectonly or not (self._outcomes or self._retention or self._errors):
+        if self.config.option.collectonly or not (self._outcomes or self._retention or self._answers or self._errors):
             return
         try:
             self._write()
@@ -188,18 +188,14 @@ class RunResults:
                 digest=golden.digest,
                 kind=golden.kind,
                 cases=tuple(
-                    _case_result(golden, i, seen[case.id])
-                    for i, case in enumerate(golden.cases)
-                    if case.id in seen
+                    _case_result(golden, i, seen[case.id]) for i, case in enumerate(golden.cases) if case.id in seen
                 ),
             )
             if golden.name in self._retention:
                 measured = self.session.measure(golden)
                 # A set that both a suite and the retention probes judged: the suite's tests are the stricter.
                 result = (
-                    msgspec.structs.replace(
-                        measured, cases=_joined(result.cases, measured.cases), path=result.path
-                    )
+                    msgspec.structs.replace(measured, cases=_joined(result.cases, measured.cases), path=result.path)
                     if result.cases
                     else msgspec.structs.replace(measured, path=result.path)
                 )
@@ -207,9 +203,7 @@ class RunResults:
             yield result
 
     def _keep_texts(self, golden: GoldenSet, result: SetResult, texts: dict[str, Response]) -> None:
-        texts.update(
-            self.session.texts(k for case in result.cases for keys in case.answers.values() for k in keys)
-        )
+        texts.update(self.session.texts(k for case in result.cases for keys in case.answers.values() for k in keys))
         cases = {case.id: case for case in golden.cases}
         for shown in result.cases:
             case = cases[shown.case]
@@ -255,11 +249,11 @@ class RunResults:
     def _report_sets(self) -> None:
         """Emit the set-level items, as if they had been collected: in the counts, in JUnit, in the exit status."""
         assert self.verdict is not None, "decided just now"
-        for name, status, reason in self.verdict.by_set():
-            path = next((s.path for s in self.record.sets if s.name == name), name) if self.record else name
-            nodeid = f"{path}::{name}"
+        paths = {} if self.record is None else {s.name: s.path for s in self.record.sets}
+        for judged in self.verdict.sets:
             for when in ("setup", "call", "teardown"):
-                report = _set_report(nodeid, path, when, status if when == "call" else "PASS", reason)
+                answer = judged.answer if when == "call" else Answer(status="PASS", reason="")
+                report = _set_report(judged.name, paths[judged.name], when, answer)
                 self.config.hook.pytest_runtest_logreport(report=report)
 
     def _phases(self) -> dict[str, float]:
@@ -341,11 +335,15 @@ def _joined(suite: tuple[CaseResult, ...], measured: tuple[CaseResult, ...]) -> 
             msgspec.structs.replace(
                 case,
                 candidate=min(case.candidate, stricter.candidate),
-                baseline=None if case.baseline is None or stricter.baseline is None else min(case.baseline, stricter.baseline),
+                baseline=_least(case.baseline, stricter.baseline),
                 tests=(*stricter.tests, *case.tests),
             )
-        )  # fmt: skip
+        )
     return tuple(joined)
+
+
+def _least(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else min(one, other)
 
 
 def _answer(report: pytest.TestReport, status: Status) -> SuiteAnswer:
@@ -357,16 +355,17 @@ def _answer(report: pytest.TestReport, status: Status) -> SuiteAnswer:
     return SuiteAnswer(test=report.nodeid, status=status, reason=reason.strip()[:2000])
 
 
-def _set_report(nodeid: str, path: str, when: Any, status: Status, reason: str) -> pytest.TestReport:
-    outcome: Any = {"PASS": "passed", "INCONCLUSIVE": "skipped"}.get(status, "failed")
-    longrepr: Any = None if status == "PASS" else reason
-    if status == "INCONCLUSIVE":
-        longrepr = (path, 1, reason)
+def _set_report(name: str, path: str, when: Any, answer: Answer) -> pytest.TestReport:
+    outcome: Any = {"PASS": "passed", "INCONCLUSIVE": "skipped"}.get(answer.status, "failed")
+    longrepr: Any = None if answer.status == "PASS" else answer.reason
+    if answer.status == "INCONCLUSIVE":
+        longrepr = (path, 1, answer.reason)
+    nodeid = f"{path}::{name}"
+    told = {"INCONCLUSIVE": "inconclusive", "INVALID": "invalid"}.get(answer.status)
     report = pytest.TestReport(
-        nodeid=nodeid, location=(path, 0, nodeid), keywords={}, outcome=outcome, longrepr=longrepr, when=when
+        nodeid=nodeid, location=(path, 0, name), keywords={}, outcome=outcome, longrepr=longrepr, when=when
     )
-    told = {"INCONCLUSIVE": "inconclusive", "INVALID": "invalid"}.get(status)
-    report.harness = {"status": told, "set_level": True}
+    setattr(report, TOLD, {"status": told})
     return report
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -74,7 +73,7 @@ def resolve_refs(
 class HarnessSession:
     """What a worker, or a run without workers, knows: the plan of the selected items and, once asked, the answers.
 
-    `run_key` names the whole run over all of its workers; `shared` is a folder that all of them see.
+    `run_key` names the whole run over all of its workers; `worker`: this process is one of them.
     """
 
     def __init__(
@@ -86,6 +85,7 @@ class HarnessSession:
         store_only: bool,
         strict: bool,
         run_key: str,
+        worker: bool,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.project = project
@@ -94,6 +94,7 @@ class HarnessSession:
         self.store_only = store_only
         self.strict = strict or refs.baseline is None
         self.run_key = run_key
+        self.worker = worker
         self.on_progress = on_progress
         self._plan = GenerationPlan()
         self._keys: dict[tuple[str, str], dict[Role, tuple[str, ...]]] = {}
@@ -179,9 +180,7 @@ class HarnessSession:
         key = "+".join(s.name for s in sets)
         if key not in self._retention:
             answers = self.answers
-            measured = tuple(
-                measure(s, answers, self.refs.roles(), sampling=self.sampling(s)) for s in sets
-            )
+            measured = tuple(measure(s, answers, self.refs.roles(), sampling=self.sampling(s)) for s in sets)
             self._retention[key] = Retention(measured, self.project.config.gate)
         return self._retention[key]
 
@@ -251,7 +250,7 @@ class HarnessSession:
                 with Store(self.project.store) as store:
                     return run(self._plan, store, store_only=self.store_only, on_progress=self.on_progress)
             except HarnessError as error:
-                if in_worker():
+                if self.worker:
                     failed.write_text(str(error), encoding="utf-8")
                 raise
 
@@ -266,9 +265,9 @@ def case_param(item: pytest.Item) -> CaseParam | None:
     return param if isinstance(param, CaseParam) else None
 
 
-def in_worker() -> bool:
+def in_worker(config: pytest.Config) -> bool:
     """Is this process one of pytest-xdist's workers?"""
-    return "PYTEST_XDIST_WORKER" in os.environ
+    return hasattr(config, "workerinput")
 
 
 def check_samples(samples: int, project: Project) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+# pytester forgets the modules that a run in this process has imported, and numpy cannot be imported twice.
+import harness.pytest_plugin.hooks
+import harness.report.html  # noqa: F401
 from harness.record import RunRecord, read_record
 
 SUITE = """
@@ -47,9 +50,7 @@ class Project:
         return path
 
     def golden(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        self.write(
-            f"golden_sets/{name}.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
-        )
+        self.write(f"golden_sets/{name}.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows))
 
     def facts(self, n: int, **fields: object) -> None:
         """A set of n cases with ids fact-a, fact-b, …; `fields` are added to each."""
@@ -62,7 +63,10 @@ class Project:
     ) -> str:
         """Script a model that answers all but the `wrong` cases well; gives its reference."""
         rows = [
-            {"id": c["id"], "output": says(str(c["id"])) if c["id"] in wrong else f"It is {c['target']}, {name}."}
+            {
+                "id": c["id"],
+                "output": says(str(c["id"])) if c["id"] in wrong else f"It is {c['target']}, {name}.",
+            }
             for c in self.cases
         ]
         self.write(f"{name}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
@@ -72,7 +76,10 @@ class Project:
         return [str(c["id"]) for c in self.cases[:n]]
 
     def run(self, *arguments: str) -> pytest.RunResult:
-        return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+        """pytest in this process, which is quick, unless it is to have workers."""
+        if "-n2" in arguments:
+            return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+        return self.pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
 
     def record(self) -> RunRecord:
         folders = sorted((self.path / "reports").iterdir(), key=lambda p: (p.stat().st_mtime_ns, p.name))

@@ -38,9 +38,9 @@ def test_one_node_id_asks_only_that_case(project, models):
 
 def test_lf_reruns_what_failed_from_the_store(project):
     models = [f"--model={project.model('cand', project.ids(2))}"]
-    first = project.pytester.runpytest_subprocess("suites", *models)
+    first = project.pytester.runpytest_inprocess("suites", *models)
     assert first.ret == 1
-    result = project.pytester.runpytest_subprocess("suites", "--lf", *models)
+    result = project.pytester.runpytest_inprocess("suites", "--lf", *models)
     result.assert_outcomes(failed=2)
     assert project.generated(result) == 0
     assert project.record().partial is not None
@@ -66,7 +66,9 @@ def test_a_part_of_the_policys_suites_carries_no_verdict(project, models):
 
 def test_a_skipped_golden_test_is_a_missing_one(project, models):
     suite = project.path / "suites" / "test_facts.py"
-    suite.write_text(suite.read_text().replace("    assert", "    if case.id == 'fact-aa': pytest.skip('later')\n    assert"))
+    suite.write_text(
+        suite.read_text().replace("    assert", "    if case.id == 'fact-aa': pytest.skip('later')\n    assert")
+    )
     result = project.run("suites", *models)
     assert result.ret == 11
 
@@ -102,7 +104,10 @@ def test_golden_files_are_collected_without_any_python(project):
     project.write("cand.jsonl", '{"id": "late-parcel", "output": "the answer"}\n')
     result = project.run("golden_sets", "--model=scripted:cand.jsonl", "-v")
     result.stdout.fnmatch_lines(
-        ["golden_sets/facts.jsonl::late-parcel*includes*PASSED*", "golden_sets/facts.jsonl::late-parcel*max_words*FAILED*"]
+        [
+            "golden_sets/facts.jsonl::late-parcel*includes*PASSED*",
+            "golden_sets/facts.jsonl::late-parcel*max_words*FAILED*",
+        ]
     )
 
 
