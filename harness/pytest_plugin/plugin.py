@@ -151,5 +151,5 @@ def _option_owner(parser: Any, option: str) -> str | None:
     """The group that registered `option`, where that is not ours."""
     for group in (parser._anonymous, *parser._groups):
         if group.name != "harness" and any(option in o.names() for o in group.options):
-            return str(group.description or group.name or "unnamed")
+            return str(group.name or "unnamed")
     return None

@@ -181,7 +181,7 @@ class HarnessSession:
         if key not in self._retention:
             answers = self.answers
             measured = tuple(measure(s, answers, self.refs.roles(), sampling=self.sampling(s)) for s in sets)
-            self._retention[key] = Retention(measured, self.project.config.gate)
+            self._retention[key] = Retention(measured, self.project.config.gate, refs=self.refs.roles())
         return self._retention[key]
 
     def measure(self, golden_set: GoldenSet) -> SetResult:
