@@ -17,9 +17,9 @@ from harness.store import Store, response_key, score_key
 
 Phase = Literal["load", "generate", "score"]
 
-#: Answers gathered before they are written, when they come faster than one in this many seconds.
-_FLUSH_EVERY = 1000
-_FAST = 0.001
+#: Answers of a script are written together, because making them again costs nothing. All others are written as
+#: they come: tens of microseconds against an engine's milliseconds, and a killed run loses only what was in flight.
+_SCRIPTED_AT_ONCE = 1000
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,9 +86,7 @@ class GenerationPlan:
 class Answers:
     """What came of a plan."""
 
-    def __init__(
-        self, responses: dict[str, Response], scores: dict[str, TokenScores], stats: GenerationStats
-    ) -> None:
+    def __init__(self, responses: dict[str, Response], scores: dict[str, TokenScores], stats: GenerationStats) -> None:
         self._responses = responses
         self._scores = scores
         self.stats = stats
@@ -217,9 +215,7 @@ def _load(
     except HarnessError:
         raise
     except Exception as error:
-        raise GenerationError(
-            f"{ref.label}: cannot be loaded ({_first_line(error)}). {_ENGINE_NEXT}"
-        ) from error
+        raise GenerationError(f"{ref.label}: cannot be loaded ({_first_line(error)}). {_ENGINE_NEXT}") from error
 
 
 _Ask = TypeVar("_Ask", bound=Request | ScoreRequest)
@@ -227,11 +223,7 @@ _Result = TypeVar("_Result", bound=Response | TokenScores)
 
 
 class _Writer(Generic[_Ask, _Result]):
-    """Puts finished answers into the store as they come.
-
-    A slow engine's answer is written at once (tens of microseconds against its milliseconds), so that a
-    killed run loses only what was in flight; answers that come faster than that are gathered.
-    """
+    """Puts finished answers into the store as they come."""
 
     def __init__(
         self,
@@ -250,6 +242,7 @@ class _Writer(Generic[_Ask, _Result]):
         self._finished: dict[str, _Result] = {}
         self._unwritten: dict[str, _Result] = {}
         self._tokens = 0
+        self._at_once = _SCRIPTED_AT_ONCE if ref.engine == "scripted" else 1
         self._started = time.perf_counter()
         self.seconds = 0.0
 
@@ -285,8 +278,7 @@ class _Writer(Generic[_Ask, _Result]):
         self._finished[key] = result
         self._unwritten[key] = result
         self._tokens += result.completion_tokens if isinstance(result, Response) else len(result.logprobs)
-        slow = time.perf_counter() - self._started > _FAST * len(self._finished)
-        if slow or len(self._unwritten) >= _FLUSH_EVERY:
+        if len(self._unwritten) >= self._at_once:
             self._write()
             self._report()
 
