@@ -79,9 +79,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise GenerationError(
-                f"{path.parent}: cannot be made ({error.strerror}). {_NEXT_STEP}"
-            ) from error
+            raise GenerationError(f"{path.parent}: cannot be made ({error.strerror}). {_NEXT_STEP}") from error
         self._connection = self._open()
 
     def __enter__(self) -> Self:
@@ -112,9 +110,7 @@ class Store:
         """Keep token scores, in one transaction."""
         self._insert("scores", [(key, _encode(value)) for key, value in scores.items()])
 
-    def _select(
-        self, table: str, keys: Iterable[str], decoder: msgspec.json.Decoder[_Value]
-    ) -> dict[str, _Value]:
+    def _select(self, table: str, keys: Iterable[str], decoder: msgspec.json.Decoder[_Value]) -> dict[str, _Value]:
         wanted = list(dict.fromkeys(keys))
 
         def select() -> list[tuple[str, bytes]]:
@@ -183,8 +179,7 @@ class Store:
             connection.execute("PRAGMA synchronous = NORMAL")
             for table in _TABLES:
                 connection.execute(
-                    f"CREATE TABLE IF NOT EXISTS {table} "
-                    "(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+                    f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
                 )
                 # Looking once finds a file that opens but is damaged inside the schema.
                 connection.execute(f"SELECT key, value FROM {table} LIMIT 1").fetchone()
@@ -217,8 +212,7 @@ class Store:
                 return self._connect()
         except (OSError, sqlite3.Error) as failure:
             raise GenerationError(
-                f"{self.path}: damaged ({error}) and cannot be replaced ({failure}). "
-                "Delete it; it is only a cache."
+                f"{self.path}: damaged ({error}) and cannot be replaced ({failure}). Delete it; it is only a cache."
             ) from error
 
     def _move_aside(self) -> Path:
