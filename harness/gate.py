@@ -176,7 +176,9 @@ def _alarms(sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[Criterion
         cases = tuple(watch.cases[i] for i in changed(watch.sample, worse=True))
         lost, gained = alarm.discordant.only_baseline, alarm.discordant.only_candidate
         by = f"{points(alarm.difference, sign=True)} points"
-        if watch.unit is not None:
+        if watch.unit is not None and watch.unit.startswith("share"):
+            by = f"{points(abs(alarm.difference))} points worse"
+        elif watch.unit is not None:
             by = f"{abs(alarm.difference):.3g} {watch.unit} worse"
         yield Criterion(
             name="alarm",

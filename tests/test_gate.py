@@ -221,6 +221,21 @@ def test_an_alarm_probe_fires_in_its_own_direction(higher_is_better, status):
         assert alarm.cases[0] == "c29"
 
 
+def test_a_share_is_told_in_points():
+    probe = Probe(
+        probe="bleed",
+        role="alarm",
+        unit="share of answers",
+        higher_is_better=False,
+        cases=tuple(f"c{i}" for i in range(46)),
+        candidate=(1.0,) * 35 + (0.0,) * 11,
+        baseline=(0.0,) * 46,
+    )
+    one = msgspec.structs.replace(flips(both=200), probes=(probe,))
+    alarm = only(decide(record(one), POLICY), "alarm")
+    assert "refunds bleed got worse than the baseline: 76.1 points worse over 46 cases" in alarm.reason
+
+
 def test_an_advisory_probe_never_fails():
     probe = Probe(
         probe="kl",

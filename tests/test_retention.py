@@ -280,6 +280,19 @@ def test_questions_that_ask_for_a_format_are_known(question: str) -> None:
     assert not asks_for_format(GoldenCase(id="x", input="What is the capital of France?"))
 
 
+@pytest.mark.parametrize(
+    ("check", "asks"),
+    [
+        ("valid_json", True),
+        ({"json_field": {"path": "a", "equals": 1}}, True),
+        ({"includes": "json"}, False),
+        ({"not": "valid_json"}, False),
+    ],
+)
+def test_only_checks_of_a_format_ask_for_one(check: Any, asks: bool) -> None:
+    assert asks_for_format(GoldenCase(id="x", input="What is PNG short for?", checks=(check,))) is asks
+
+
 # What is answered
 
 

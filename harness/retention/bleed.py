@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from harness.checks import check_name
+from harness.checks import Spec
 from harness.golden import GoldenCase
 from harness.models import Response
 
@@ -44,4 +44,9 @@ def answered_in_json(response: Response) -> bool:
 def asks_for_format(case: GoldenCase) -> bool:
     """Does the question itself, or one of its checks, call for JSON or the like?"""
     asked = any(_ASKS_FOR_FORMAT.search(message.content) for message in case.conversation)
-    return asked or any("json" in check_name(spec) for spec in case.checks)
+    return asked or any(_wants_json(spec) for spec in case.checks)
+
+
+def _wants_json(spec: Spec) -> bool:
+    check = spec if isinstance(spec, str) else next(iter(spec))
+    return check == "valid_json" or check.startswith("json_")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
 import numpy as np
-from scipy import stats as distributions
 
 from harness.errors import StatisticsError
 from harness.stats.intervals import Floats, Interval, normal_quantile
@@ -68,8 +68,11 @@ def mcnemar(b: int, c: int, mid_p: bool = False, alternative: Alternative = "two
 
 def worse_p_values(b: Floats, c: Floats) -> Floats:
     """One-sided mid-p values ("the candidate is worse") of many tables at once; 1 where nothing flipped."""
-    m = b + c
-    p = distributions.binom.cdf(b, m, 0.5) - 0.5 * distributions.binom.pmf(b, m, 0.5)
+    from scipy.special import bdtr
+
+    m = (b + c).astype(np.int64)
+    # The outcome itself counts half: half-way between P(X <= b) and P(X < b).
+    p = (bdtr(b, m, 0.5) + np.where(b > 0, bdtr(np.maximum(b - 1, 0), m, 0.5), 0.0)) / 2
     return np.where(m == 0, 1.0, p)
 
 
@@ -127,5 +130,15 @@ def _lower_limit(b: float, c: float, n: float, z: float) -> float:
 
 def _tail(k: int, m: int, mid_p: bool) -> float:
     """P(X <= k) for X ~ Binomial(m, 1/2), the outcome k itself counting half for mid-p."""
-    p = distributions.binom.cdf(k, m, 0.5)
-    return float(p - 0.5 * distributions.binom.pmf(k, m, 0.5)) if mid_p else float(p)
+    if k < 0:
+        return 0.0
+    if 2 * k > m:
+        # From the other end, where the terms only fall.
+        return 1 - (_tail(m - k, m, True) if mid_p else _tail(m - k - 1, m, False))
+    term = math.comb(m, k) / (1 << m)
+    total = term / 2 if mid_p else term
+    while k > 0 and term > 1e-18 * total:
+        term *= k / (m - k + 1)
+        total += term
+        k -= 1
+    return total

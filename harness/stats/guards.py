@@ -122,13 +122,15 @@ def _test(sample: PairedSample) -> tuple[float, str, Floats]:
 
 
 def _oriented(sample: PairedSample) -> tuple[Floats, Floats]:
+    """Two sides of which the first should be the higher."""
     x = as_values(sample.candidate, f"{sample.name}: candidate")
     y = as_values(sample.baseline, f"{sample.name}: baseline")
     if x.size != y.size:
         raise StatisticsError(
             f"{sample.name}: {x.size} candidate scores but {y.size} of the baseline. Pair them by case first."
         )
-    return (x, y) if sample.higher_is_better else (-x, -y)
+    # Roles change places, not signs: yes/no values stay 0 and 1.
+    return (x, y) if sample.higher_is_better else (y, x)
 
 
 def _per_case(sample: PairedSample, values: ArrayLike | None) -> Floats:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats as distributions
-from scipy.special import ndtr, ndtri
 
 from harness.errors import StatisticsError
 
@@ -62,10 +61,12 @@ def clopper_pearson(successes: int, n: int, *, confidence: float = 0.95) -> Inte
 
     Source: Clopper and Pearson 1934.
     """
+    from scipy.special import betaincinv
+
     rate = _rate(successes, n)
     tail = (1 - _level(confidence)) / 2
-    low = 0.0 if successes == 0 else float(distributions.beta.ppf(tail, successes, n - successes + 1))
-    high = 1.0 if successes == n else float(distributions.beta.ppf(1 - tail, successes + 1, n - successes))
+    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
     return Interval(estimate=rate, low=low, high=high, confidence=confidence, method="Clopper-Pearson", n=n)
 
 
@@ -138,14 +139,16 @@ def bootstrap_interval(
 
 
 def _bca(estimate: float, replicates: Floats, left_out: Floats, tail: float) -> tuple[float, float]:
+    from scipy.special import ndtr
+
     r = replicates.size
     below = np.count_nonzero(replicates < estimate) + np.count_nonzero(replicates == estimate) / 2
     # Kept off 0 and 1, where the correction is infinite.
-    bias = float(ndtri(min(max(below / r, 0.5 / r), 1 - 0.5 / r)))
+    bias = normal_quantile(min(max(below / r, 0.5 / r), 1 - 0.5 / r))
     pull = left_out.mean() - left_out
     spread = float((pull**2).sum())
     acceleration = float((pull**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
-    z = np.array([ndtri(tail), ndtri(1 - tail)]) + bias
+    z = np.array([normal_quantile(tail), normal_quantile(1 - tail)]) + bias
     levels = ndtr(bias + z / np.maximum(1 - acceleration * z, 1e-9))
     low, high = np.quantile(replicates, levels)
     return float(low), float(high)
@@ -206,7 +209,9 @@ class ClusterMean:
         if self.n_clusters < 2:
             return None, None
         if self.single or self.n_clusters >= FEW_CLUSTERS:
-            reach = float(distributions.t.ppf(1 - tail, self.n_clusters - 1)) * self.standard_error
+            from scipy.special import stdtrit
+
+            reach = float(stdtrit(self.n_clusters - 1, 1 - tail)) * self.standard_error
             return self.estimate - reach, self.estimate + reach
         typical = self._typical_values()
         # A mean of m is rejected while fewer than tail * 2^G flips are as extreme; the unflipped one counts.
@@ -253,7 +258,7 @@ def cluster_index(n: int, clusters: ArrayLike) -> Labels:
 
 def normal_quantile(p: float) -> float:
     """The standard normal quantile."""
-    return float(ndtri(p))
+    return NormalDist().inv_cdf(p)
 
 
 def _members(n: int, clusters: ArrayLike | None) -> list[Labels]:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from scipy import optimize, signal
-from scipy import stats as distributions
 
 from harness.errors import StatisticsError
 from harness.stats.flips import Alternative, tango_excess, worse_p_values
@@ -55,7 +53,13 @@ def detectable_drop(discordance: float, n: int, *, alpha: float = 0.05, power: f
         flips = max(discordance, drop)
         return z_alpha * math.sqrt(flips) + z_power * math.sqrt(flips - drop * drop) - drop * math.sqrt(n)
 
-    return 1.0 if shortfall(1.0) > 0 else float(optimize.brentq(shortfall, 1e-12, 1.0))
+    unseen, seen = 0.0, 1.0
+    if shortfall(seen) > 0:
+        return 1.0
+    for _ in range(60):
+        middle = (unseen + seen) / 2
+        unseen, seen = (middle, seen) if shortfall(middle) > 0 else (unseen, middle)
+    return seen
 
 
 def cases_needed(
@@ -103,7 +107,7 @@ def rule_power(
         b, c = _counts(table)
         # Holm raises an alarm at all exactly where the smallest p-value passes Bonferroni's bound.
         silent = np.where(worse_p_values(b, c) > alpha / len(sizes), table, 0.0)
-        quiet = np.maximum(np.asarray(signal.fftconvolve(quiet, silent), dtype=np.float64), 0.0)
+        quiet = _sum_of_flips(quiet, silent)
     b, c = _counts(quiet)
     gap, error = tango_excess(b, c, sum(sizes), -margin)
     passes = float(quiet[gap > normal_quantile(0.95) * error].sum())
@@ -132,15 +136,36 @@ def _counts(table: Floats) -> tuple[Floats, Floats]:
     return b, c
 
 
+def _sum_of_flips(one: Floats, other: Floats) -> Floats:
+    """The table of the summed flips of two independent sets: their convolution."""
+    rows, columns = (a + b - 1 for a, b in zip(one.shape, other.shape, strict=True))
+    size, axes = (rows, columns), (0, 1)
+    product = np.fft.rfft2(one, size, axes) * np.fft.rfft2(other, size, axes)
+    return np.maximum(np.fft.irfft2(product, size, axes), 0.0)
+
+
 def _flip_table(n: int, gained: float, lost: float) -> Floats:
     """P(b, c) for b gains and c losses among `n` cases, cut where less than 1e-12 is left."""
-    most_b = int(distributions.binom.isf(1e-12, n, gained)) + 1 if gained > 0 else 0
-    most_c = int(distributions.binom.isf(1e-12, n, lost)) + 1 if lost > 0 else 0
-    b = np.arange(min(n, most_b) + 1)[:, None]
-    c = np.arange(min(n, most_c) + 1)[None, :]
+    b = np.arange(_most(n, gained) + 1.0)[:, None]
+    c = np.arange(_most(n, lost) + 1.0)[None, :]
     share = gained / (1 - lost) if lost < 1 else 0.0
-    table = distributions.binom.pmf(c, n, lost) * distributions.binom.pmf(b, np.maximum(n - c, 0), min(1.0, share))
-    return np.asarray(table, dtype=np.float64)
+    return _chance(c, np.float64(n), lost) * _chance(b, np.maximum(n - c, 0), min(1.0, share))
+
+
+def _most(n: int, p: float) -> int:
+    """The count out of `n` that is exceeded with a probability below 1e-12, and one more."""
+    from scipy.special import bdtrc
+
+    return min(n, int(np.count_nonzero(bdtrc(np.arange(n), n, p) > 1e-12)) + 1) if p > 0 else 0
+
+
+def _chance(k: Floats, n: Floats | np.float64, p: float) -> Floats:
+    """P(X = k) for X ~ Binomial(n, p); 0 where k is more than n."""
+    from scipy.special import betaln, xlog1py, xlogy
+
+    rest = np.maximum(n - k, 0)
+    logarithm = xlogy(k, p) + xlog1py(rest, -p) - betaln(rest + 1, k + 1) - np.log1p(n)
+    return np.where(k <= n, np.exp(logarithm), 0.0)
 
 
 def _reach(alpha: float, power: float, alternative: Alternative) -> float:

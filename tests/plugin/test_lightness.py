@@ -24,3 +24,12 @@ def test_an_unrelated_run_loads_no_room_of_ours(pytester):
         "    assert not {'msgspec', 'numpy', 'torch', 'sqlite3'} & set(sys.modules)\n"
     )
     pytester.runpytest_subprocess("-p", "no:hypothesispytest", "-p", "no:hypothesis").assert_outcomes(passed=1)
+
+
+def test_a_run_with_a_model_loads_no_heavy_library_until_it_is_needed():
+    code = (
+        "import sys, harness.pytest_plugin.hooks, harness.report.html; "
+        "print({'scipy', 'torch', 'transformers', 'pandas', 'jsonschema', 'yaml', 'rich', 'click'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

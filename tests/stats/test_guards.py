@@ -41,6 +41,14 @@ def test_lower_can_be_better():
     assert (found.discordant.only_candidate, found.discordant.only_baseline) == (0, 20)
 
 
+def test_yes_and_no_of_something_unwanted_are_yes_and_no():
+    bleeding = PairedSample(name="bleed", candidate=[1.0] * 9 + [0.0] * 40, baseline=[0.0] * 49, higher_is_better=False)
+    found = alarms([bleeding])[0]
+    assert found.method == "mid-p McNemar"
+    assert found.p_value == mcnemar(0, 9, mid_p=True, alternative="less").p_value
+    assert found.difference == pytest.approx(-9 / 49)
+
+
 def test_rewordings_are_tested_as_one():
     alone = sample("a", 0, 6, 10)
     together = sample("a", 0, 6, 10, clusters=["x"] * 6 + [f"y{i}" for i in range(10)])

@@ -51,6 +51,14 @@ def test_mcnemar_matches_the_table(b, c, exact, mid):
     assert mcnemar(c, b, mid_p=True).p_value == pytest.approx(mid, rel=2e-5)
 
 
+@pytest.mark.parametrize("m", [1, 2, 7, 40, 1001, 20_000])
+def test_one_sided_mcnemar_is_the_tail_of_the_binomial(m):
+    for b in {0, 1, m // 3, m // 2, m // 2 + 1, m}:
+        upto, exactly = scipy_stats.binom.cdf(b, m, 0.5), scipy_stats.binom.pmf(b, m, 0.5)
+        assert mcnemar(b, m - b, alternative="less").p_value == pytest.approx(upto, rel=1e-10)
+        assert mcnemar(b, m - b, True, "less").p_value == pytest.approx(upto - exactly / 2, rel=1e-10)
+
+
 @given(COUNTS, COUNTS)
 def test_mcnemar_agrees_with_statsmodels(b, c):
     if b + c:
