@@ -33,7 +33,8 @@ def commit_of(*paths: str, lines: str | None = None) -> str:
 
 def unchanged(*paths: str) -> bool:
     """Are the paths exactly as committed?"""
-    return subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *paths], cwd=ROOT, check=False).returncode == 0
+    command = ["git", "status", "--porcelain", "--", *paths]
+    return not subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def one(seed: int) -> dict[str, object]:
