@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.checks import Spec, check_name, run_check, validate
+from harness.checks import Spec, check_names, run_check, validate
 from harness.config import Project, load_project
 from harness.errors import HarnessError
 from harness.golden import GoldenCase, GoldenSet, load_golden_set, select_golden_sets
@@ -17,6 +17,9 @@ from harness.record import Lane
 
 PROJECT = pytest.StashKey[Project]()
 SETS = pytest.StashKey[dict[str, tuple[GoldenSet, ...]]]()
+
+#: The lane of a planned per-case item.
+LANE = pytest.StashKey[Lane]()
 
 
 class CaseParam:
@@ -113,8 +116,8 @@ class GoldenFile(pytest.File):
         if golden.kind != "ask":
             return
         for case, line in zip(golden.cases, golden.lines, strict=True):
-            for spec in case.checks:
-                name = f"{case.id}[{check_name(spec)}]"
+            for spec, check in zip(case.checks, check_names(case.checks), strict=True):
+                name = f"{case.id}[{check}]"
                 yield GoldenItem.from_parent(self, name=name, param=CaseParam(golden, case), spec=spec, line=line)
 
 

@@ -13,7 +13,7 @@ from harness.config import HarnessConfig, Project
 from harness.errors import HarnessError, Inconclusive, Invalid
 from harness.generation import GenerationStats
 from harness.pytest_plugin import collect
-from harness.pytest_plugin.lanes import OUTCOME, TOLD, asks_model, run_item
+from harness.pytest_plugin.lanes import OUTCOME, TOLD, asks_model, hand_over, run_item
 from harness.pytest_plugin.results import RunResults
 from harness.pytest_plugin.session import (
     SESSION,
@@ -101,6 +101,10 @@ class LaneHooks:
         if not self.session.asked and (asks_model(item) or not WHOLE_SET.isdisjoint(_fixtures(item))):
             self.session.ask_quietly()
         return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        hand_over(item, self.session)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:

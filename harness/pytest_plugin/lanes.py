@@ -13,12 +13,13 @@ import msgspec
 import pytest
 
 from harness.models import Response
-from harness.pytest_plugin.collect import GoldenItem, lane_of
+from harness.pytest_plugin.collect import LANE, GoldenItem
 from harness.pytest_plugin.session import SESSION, HarnessSession, case_param
 from harness.record import Lane
 
 Outcome = Literal["passed", "missed", "failed", "unstable", "inconclusive", "invalid", "error"]
 MODEL_FIXTURES = frozenset({"response", "responses", "baseline_response"})
+CASE_FIXTURES = MODEL_FIXTURES | {"case"}
 
 #: Longest explanation kept of a miss, in characters; the whole answer is in the record's texts.
 EXPLANATION = 600
@@ -54,12 +55,36 @@ def asks_model(item: pytest.Item) -> bool:
     return case_param(item) is not None and not MODEL_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
+def hand_over(item: pytest.Item, session: HarnessSession) -> None:
+    """Put the case and its answers where pytest would put them after running the fixtures, which it then does not.
+
+    For a scripted answer the fixtures take longer than all else. They still serve the fixtures that ask for them,
+    and the tests of a suite that overrides one of them.
+    """
+    function: Any = item
+    param = case_param(item)
+    if param is None or isinstance(item, GoldenItem) or not asks_model(item):
+        return
+    wanted = CASE_FIXTURES.intersection(item.fixturenames)
+    definitions = function._fixtureinfo.name2fixturedefs
+    if any(len(definitions[name]) > 1 for name in wanted):
+        return
+    # Our fixtures read the request, of which pytest makes a new definition at each reading.
+    values: dict[str, object] = {"request": function._request, "case": param.case}
+    if not wanted.isdisjoint(("response", "responses")):
+        values["responses"] = samples = session.responses(param, "candidate")
+        values["response"] = samples[0]
+    if "baseline_response" in wanted:
+        values["baseline_response"] = session.responses(param, "baseline")[0] if session.refs.baseline else None
+    function.funcargs.update(values)
+
+
 def run_item(item: pytest.Item) -> None:
     """Ask the item's test of every sample of the candidate and of the baseline; raise as its lane demands."""
     param = case_param(item)
     assert param is not None, "only per-case items come here"
     session = item.config.stash[SESSION]
-    lane = lane_of(item, param.case)
+    lane = item.stash[LANE]
     limit = session.samples_of(lane == "red_line")
     answers = session.responses(param, "candidate", limit=limit)
     versus = session.responses(param, "baseline", limit=limit) if session.refs.baseline else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from harness.generation import Answers, GenerationPlan, GenerationStats, Progres
 from harness.golden import GoldenSet
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef, resolve
-from harness.pytest_plugin.collect import CaseParam, lane_of
+from harness.pytest_plugin.collect import LANE, CaseParam, lane_of
 from harness.record import Role, SetResult
 from harness.registry import Registry
 from harness.retention import Retention, measure, plan_retention
@@ -109,7 +110,8 @@ class HarnessSession:
         for item in items:
             param = case_param(item)
             if param is not None:
-                self._plan_case(param, red_line=lane_of(item, param.case) == "red_line")
+                lane = item.stash[LANE] = lane_of(item, param.case)
+                self._plan_case(param, red_line=lane == "red_line")
                 continue
             callspec = getattr(item, "callspec", None)
             if callspec is None:
@@ -148,9 +150,8 @@ class HarnessSession:
 
     def responses(self, param: CaseParam, role: Role, *, limit: int | None = None) -> tuple[Response, ...]:
         """The samples of one case's answer by one role; the run's `samples` of them unless `limit` asks for more."""
-        answers = self.answers
-        keys = self.keys(param, role)[: limit or self.samples]
-        return tuple(answers.by_key(key) for key in keys)
+        by_key = self.answers.by_key
+        return tuple([by_key(key) for key in self.keys(param, role)[: limit or self.samples]])
 
     def keys(self, param: CaseParam, role: Role) -> tuple[str, ...]:
         """Store keys of the planned samples; empty for a role that is not filled."""
@@ -247,7 +248,9 @@ class HarnessSession:
             if failed.exists():
                 raise GenerationError(failed.read_text(encoding="utf-8"))
             try:
-                with Store(self.project.store) as store:
+                # Between items pytest catches no warnings; those of libraries that load now are not the user's.
+                with Store(self.project.store) as store, warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)
                     return run(self._plan, store, store_only=self.store_only, on_progress=self.on_progress)
             except HarnessError as error:
                 if self.worker:

@@ -25,11 +25,13 @@ class ProgressLine:
         if reporter is None or self._config.option.verbose < 0:
             return
         phase = (progress.label, progress.phase)
-        line = f"{progress.label}: {VERBS[progress.phase]} {progress.done}/{progress.total}"
+        line = f"{progress.label}: {VERBS[progress.phase]}"
+        if progress.phase != "load":
+            line += f" {progress.done}/{progress.total}" if reporter.isatty else f" {progress.total}"
         if not reporter.isatty:
             if phase != self._last:
                 reporter.ensure_newline()
-                reporter.write_line(f"{progress.label}: {VERBS[progress.phase]} {progress.total}")
+                reporter.write_line(line)
         else:
             if self._last is None:
                 reporter.ensure_newline()
