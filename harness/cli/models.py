@@ -143,20 +143,19 @@ def _open() -> tuple[Project, Registry]:
 
 def _versions(registry: Registry) -> Table:
     """Narrow enough for 60 columns, and without meaning in its colours."""
-    from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     for column in ("version", "alias", "created (UTC)", "digest"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=column in ("version", "digest"))
     for label in registry.labels():
-        aliases = ", ".join(_aliases(registry, label))
+        aliases = "\n".join(_aliases(registry, label))
         try:
             version = registry.version(label)
         except RegistryError:
-            table.add_row(label, aliases, "damaged", f"see: harness models show {label}")
+            table.add_row(label, aliases, f"damaged: harness models show {label}")
             continue
-        table.add_row(label, aliases, version.manifest.created[:16].replace("T", " "), version.digest[:12])
+        table.add_row(label, aliases, version.manifest.created[:16].replace("T", " "), version.digest[:10])
     return table
 
 
