@@ -14,7 +14,10 @@ from pathlib import Path
 
 import msgspec
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+
+from harness.errors import HarnessError
 
 _STATE, _TENSORS = "state.json", "tensors.safetensors"
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -81,9 +84,12 @@ def write_checkpoint(
             return final
         partial.rename(final)
         _sync(folder)
-    except OSError:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
+        raise HarnessError(
+            f"{final}: the checkpoint could not be written ({error}). Free some space; the same command goes on from "
+            "the last whole checkpoint, where there is one."
+        ) from error
     for old in older:
         shutil.rmtree(old, ignore_errors=True)
     return final

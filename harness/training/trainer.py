@@ -1,17 +1,14 @@
-"""Train an adapter. Read from top to bottom: model, loss, schedule, loop, save."""
+"""Train an adapter. Read from top to bottom: rows, schedule, loop, save (model and loss: model.py)."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import resource
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,11 +17,10 @@ import msgspec
 import torch
 from accelerate import Accelerator, PartialState
 
-from harness.errors import DataError, HarnessError, ModelError
+from harness.errors import DataError, HarnessError
 from harness.generation import Progress
-from harness.models.hf.quiet import quiet_transformers
 from harness.models.refs import ModelRef, pinned
-from harness.training.batches import IGNORED, pad, plan_epoch
+from harness.training.batches import pad, plan_epoch
 from harness.training.checkpoints import (
     EpochRecord,
     State,
@@ -35,10 +31,12 @@ from harness.training.checkpoints import (
     write_checkpoint,
 )
 from harness.training.diagnosis import plot_curve, read_curve
+from harness.training.model import AnswerLoss, add_adapter, load_base, load_tokenizer, quiet_layers
 from harness.training.plan import Prepared, Sources, prepare
 from harness.training.progress import Listener, Silent
 from harness.training.recipe import OptimRecipe, Recipe
-from harness.training.template import Example, rendered_digest, stop_ids, template_digest
+from harness.training.saving import describe, refuse_inert, save_adapter
+from harness.training.template import Example, stop_ids
 
 
 class TrainingInterruptedError(HarnessError):
@@ -53,19 +51,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[str, ...]
 
 
-# ---- model -------------------------------------------------------------------------------------------------
-
-
-def load_tokenizer(base: ModelRef) -> Any:
-    """The base's tokenizer. Raises ModelError where it has no chat template: nothing could be rendered."""
-    from transformers import AutoTokenizer
-
-    name, revision = pinned(base.base)
-    with quiet_transformers():
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-    if not tokenizer.chat_template:
-        raise ModelError(f"{base.label}: its tokenizer has no chat template. Train from an instruction-tuned model.")
-    return tokenizer
+# ---- rows ---------------------------------------------------------------------------------------------------
 
 
 def prepare_rows(
@@ -90,92 +76,6 @@ def prepare_rows(
     with PartialState(cpu=base.device == "cpu").main_process_first():
         prepared = prepare(recipe, sources, base, tokenizer, stops, store=store, on_progress=on_progress)
     return tokenizer, prepared
-
-
-def load_base(recipe: Recipe, base: ModelRef) -> Any:
-    """The frozen base on its device, for QLoRA in 4 bits. Raises ModelError where it cannot be loaded."""
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-
-    dtype = getattr(torch, recipe.dtype)
-    options: dict[str, Any] = {}
-    if recipe.method == "qlora":
-        options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
-        )
-    name, revision = pinned(base.base)
-    try:
-        with quiet_transformers():
-            model = AutoModelForCausalLM.from_pretrained(
-                name,
-                revision=revision,
-                dtype=dtype,
-                device_map={"": _device(base)},
-                use_safetensors=True,
-                **options,
-            )
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise ModelError(f"{base.label}: cannot be loaded for training ({_one_line(error)}).") from error
-    model.config.use_cache = False
-    return model
-
-
-def add_adapter(model: Any, recipe: Recipe) -> Any:
-    """The base with a fresh LoRA adapter: B = 0, so that it answers exactly as the base does, and float32, because
-    updates of 1e-4 vanish in bfloat16's 8 bits."""
-    from peft import LoraConfig, get_peft_model
-
-    targets = recipe.lora.targets
-    config = LoraConfig(
-        r=recipe.lora.r,
-        # PEFT asks for an int and works with any number.
-        lora_alpha=recipe.lora.alpha,  # type: ignore[arg-type]
-        lora_dropout=recipe.lora.dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
-        task_type="CAUSAL_LM",
-    )
-    torch.manual_seed(recipe.seed)
-    try:
-        with quiet_transformers():
-            peft_model = get_peft_model(model, config)
-    except ValueError as error:
-        raise ModelError(f"lora.targets = {targets!r}: {_one_line(error)}.") from error
-    census = {str(p.dtype) for p in peft_model.parameters() if p.requires_grad}
-    if census != {"torch.float32"}:
-        raise ModelError(f"the adapter's weights are {', '.join(sorted(census))}, and must be torch.float32.")
-    return peft_model
-
-
-# ---- loss --------------------------------------------------------------------------------------------------
-
-
-class AnswerLoss(torch.nn.Module):
-    """Summed cross-entropy of the labelled positions, in nats.
-
-    Logits are computed at those positions only. A vocabulary of 49,152 makes them the largest thing in memory, and
-    two thirds of them would be thrown away. The selection sits in front of the model's own head, so that whatever
-    an architecture does behind it (soft-capping, scaling) still happens.
-    """
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-        self._labelled: torch.Tensor | None = None
-        model.get_output_embeddings().register_forward_pre_hook(self._select)
-
-    def _select(self, head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
-        return None if self._labelled is None else (inputs[0][self._labelled], *inputs[1:])
-
-    def forward(self, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """ids and labels of shape (rows, length), labels already shifted; a scalar."""
-        self._labelled = labels != IGNORED
-        try:
-            logits = self.model(input_ids=ids, use_cache=False).logits
-        finally:
-            labelled, self._labelled = self._labelled, None
-        return torch.nn.functional.cross_entropy(logits.float(), labels[labelled], reduction="sum")
 
 
 # ---- schedule ----------------------------------------------------------------------------------------------
@@ -341,7 +241,7 @@ class Trainer:
         examples = self.prepared.validation
         order = sorted(range(len(examples)), key=lambda i: -len(examples[i].ids))
         size = self.recipe.optim.micro_batch_size or self.recipe.optim.batch_size
-        self.model.eval()
+        quiet_layers(self.model)
         with torch.no_grad():
             total = sum(float(self._loss(order[i : i + size], examples)) for i in range(0, len(order), size))
         self.model.train()
@@ -422,50 +322,7 @@ class Trainer:
         )
 
 
-# ---- save --------------------------------------------------------------------------------------------------
-
-
-def save_adapter(model: Any, recipe: Recipe, folder: Path) -> None:
-    """Write the PEFT folder: safetensors and a configuration that is the same bytes for the same adapter."""
-    config = model.peft_config["default"]
-    config.base_model_name_or_path = recipe.base
-    config.inference_mode = True
-    with quiet_transformers():
-        # "auto" would ask the hub for the base's configuration, to see whether the vocabulary grew.
-        model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)
-    file = folder / "adapter_config.json"
-    table = msgspec.json.decode(file.read_bytes())
-    # PEFT writes sets in the order of this process's hash seed: another order would be another digest.
-    for key, value in table.items():
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            table[key] = sorted(value)
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(table, order="sorted"), indent=2))
-
-
-def refuse_inert(model: Any, folder: Path, probe: torch.Tensor, *, trained: bool) -> None:
-    """Raises ModelError unless the saved adapter, read back, gives the live one's logits, and others than the base.
-
-    Keys with a wrong prefix load without an error and do nothing: the model that is served is then the base.
-    """
-    model.eval()
-    with torch.no_grad(), quiet_transformers():
-        live = model(input_ids=probe).logits
-        with model.disable_adapter():
-            off = model(input_ids=probe).logits
-        model.load_adapter(str(folder), "reloaded")
-        model.set_adapter("reloaded")
-        again = model(input_ids=probe).logits
-        model.set_adapter("default")
-        model.delete_adapter("reloaded")
-    if not torch.equal(live, again):
-        worst = float((live - again).abs().max())
-        raise ModelError(
-            f"{folder}: read back, the adapter gives other logits than the trained one (by up to {worst:.3g}). "
-            "Nothing was registered; please report this with the recipe."
-        )
-    if trained and torch.equal(live, off):
-        raise ModelError("the adapter changes nothing: it answers exactly as the base. Look at lora.targets.")
+# ---- save ---------------------------------------------------------------------------------------------------
 
 
 def train(
@@ -502,7 +359,18 @@ def train(
     state = trainer.state
     findings = read_curve(state.history, state.epochs)
     result = folder / "result"
-    training = describe(recipe, prepared, base, tokenizer, trainer, digest=digest, findings=findings)
+    training = describe(
+        recipe,
+        prepared,
+        base,
+        tokenizer,
+        state,
+        digest=digest,
+        findings=findings,
+        device=trainer.device,
+        processes=trainer.accelerator.num_processes,
+        parameters=sum(p.numel() for p in trainer.parameters.values()),
+    )
     if trainer.accelerator.is_main_process:
         unfinished = Path(tempfile.mkdtemp(prefix=".result-", dir=_made(folder)))
         try:
@@ -518,80 +386,6 @@ def train(
     return Trained(adapter=result, training=training, findings=tuple(findings))
 
 
-def describe(
-    recipe: Recipe,
-    prepared: Prepared,
-    base: ModelRef,
-    tokenizer: Any,
-    trainer: Trainer,
-    *,
-    digest: str,
-    findings: Sequence[str],
-) -> dict[str, Any]:
-    """The contents of training.json: what was trained, on what, how it went."""
-    state = trainer.state
-    processed = sum(step.tokens for step in state.history)
-    packages = ["torch", "transformers", "peft", "accelerate", "bitsandbytes", "finetune-harness"]
-    return {
-        "plan_digest": digest,
-        "recipe": msgspec.to_builtins(recipe),
-        "base": recipe.base,
-        "base_digest": base.base_digest,
-        "template_digest": template_digest(tokenizer),
-        "data_digest": rendered_digest(prepared.train),
-        "seed": recipe.seed,
-        "rows": {
-            "task": sum(example.row.kind == "task" for example in prepared.train),
-            "replay": sum(example.row.kind == "replay" for example in prepared.train),
-            "validation": len(prepared.validation),
-            "dropped_overlong": list(prepared.overlong),
-            "replay_cut_off": prepared.replay.cut_off,
-            "replay_empty": prepared.replay.empty,
-        },
-        "tokens_per_epoch": prepared.tokens,
-        "learned_share": round(prepared.targets / prepared.tokens, 4),
-        "steps": state.step,
-        "stopped_early": state.stopped,
-        "best_epoch": None if state.best_epoch is None else state.best_epoch + 1,
-        "seconds": round(state.seconds, 1),
-        "tokens_per_second": round(processed / max(1e-9, state.seconds), 1),
-        "peak_memory_bytes": peak_memory(trainer.device),
-        "device": str(trainer.device.type),
-        "processes": trainer.accelerator.num_processes,
-        "trained_parameters": sum(p.numel() for p in trainer.parameters.values()),
-        "findings": list(findings),
-        "loss": [msgspec.to_builtins(step) for step in state.history],
-        "validation": [msgspec.to_builtins(epoch) for epoch in state.epochs],
-        "versions": {name: distribution_version(name) for name in packages if _installed(name)},
-    }
-
-
-def peak_memory(device: torch.device) -> int:
-    """The most memory that was held, in bytes: the GPU's own count there, else this process's resident set."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _device(base: ModelRef) -> str:
-    """Under `accelerate launch` every process has a GPU of its own."""
-    import os
-
-    local = os.environ.get("LOCAL_RANK")
-    return f"{base.device}:{local}" if base.device == "cuda" and local is not None else base.device
-
-
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _installed(name: str) -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec(name.replace("finetune-harness", "harness")) is not None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -11,8 +11,9 @@ import torch
 from tiny_chat import prepared_rows, ragged_rows, save_tiny_model, tiny_recipe, tiny_tokenizer
 
 from harness.models.refs import ModelRef
+from harness.training.model import add_adapter, load_base
 from harness.training.template import Example, render
-from harness.training.trainer import Trainer, add_adapter, load_base
+from harness.training.trainer import Trainer
 
 
 @pytest.fixture(autouse=True)

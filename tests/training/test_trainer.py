@@ -19,18 +19,11 @@ from harness.errors import DataError, ModelError
 from harness.models.refs import ModelRef
 from harness.training.batches import IGNORED, pad
 from harness.training.checkpoints import latest_checkpoint
+from harness.training.model import add_adapter, load_base
 from harness.training.recipe import OptimRecipe
+from harness.training.saving import refuse_inert, save_adapter
 from harness.training.template import Example, render
-from harness.training.trainer import (
-    Trainer,
-    TrainingInterruptedError,
-    add_adapter,
-    load_base,
-    rate_at,
-    refuse_inert,
-    save_adapter,
-    train,
-)
+from harness.training.trainer import Trainer, TrainingInterruptedError, rate_at, train
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -380,3 +373,21 @@ def test_a_killed_run_resumes_to_the_same_bytes(tiny_base: ModelRef, tmp_path: P
     for name in ("adapter_model.safetensors", "adapter_config.json"):
         files = [tmp_path / folder / "result" / name for folder in ("whole", "killed")]
         assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_qlora_trains_on_a_base_in_four_bits_and_validation_leaves_its_weights_as_they_are(
+    tiny_base: ModelRef, tokenizer: Any, examples: list[Example], tmp_path: Path
+) -> None:
+    recipe = msgspec.structs.replace(tiny_recipe(tiny_base, epochs=3), method="qlora")
+    base = load_base(recipe, tiny_base)
+    assert sum(type(module).__name__ == "Linear4bit" for module in base.modules()) == 14
+    made = [
+        train(recipe, prepared, tiny_base, tokenizer, digest="d", folder=tmp_path / name)
+        for name, prepared in {
+            "validated": msgspec.structs.replace(prepared_rows(examples[:8]), validation=tuple(examples[8:])),
+            "plain": prepared_rows(examples[:8]),
+        }.items()
+    ]
+    losses = [[step["loss"] for step in run.training["loss"]] for run in made]
+    assert losses[0] == losses[1]
+    assert losses[0][-1] < losses[0][0]
