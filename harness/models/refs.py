@@ -20,7 +20,7 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A resolved model. Plain data, so that it travels to workers and into records.
 
     `base` is a folder, a hub id pinned to a commit (`org/name@<commit>`) or a scripted file; `adapter` a PEFT
-    folder or None. `root` is the same model with the adapter off.
+    folder or None. `root` is the same model with the adapter off, known to users as `base_name`.
     """
 
     text: str
@@ -28,6 +28,7 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     engine: Literal["hf", "scripted"]
     base: str
     base_digest: str
+    base_name: str = ""
     adapter: str | None = None
     adapter_digest: str | None = None
     dtype: str = "bfloat16"
@@ -47,7 +48,11 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.adapter is None:
             return self
         return msgspec.structs.replace(
-            self, text=self.base, label=f"{self.label} (adapter off)", adapter=None, adapter_digest=None
+            self,
+            text=self.base,
+            label=self.base_name or f"{self.label} (adapter off)",
+            adapter=None,
+            adapter_digest=None,
         )
 
 
@@ -161,6 +166,7 @@ def _whole(text: str, base: str, root: Path, settings: _Settings, *, adapter: Pa
         engine="hf",
         base=folder,
         base_digest=digest,
+        base_name=base,
         dtype=settings.dtype,
         device=settings.device,
         batch_size=settings.batch_size,

@@ -347,11 +347,15 @@ def _least(one: float | None, other: float | None) -> float | None:
 
 
 def _answer(report: pytest.TestReport, status: Status) -> SuiteAnswer:
+    crash = getattr(report.longrepr, "reprcrash", None)
     if isinstance(report.longrepr, tuple):
         reason = report.longrepr[2]
     else:
-        reason = str(getattr(report.longrepr, "reprcrash", None) or report.longrepr or "")
-        reason = getattr(getattr(report.longrepr, "reprcrash", None), "message", reason)
+        reason = str(report.longrepr or "") if crash is None else crash.message
+    # `assert x.not_worse()`: the answer's own sentence, without pytest's account of how it was asked for.
+    head, _, rest = reason.strip().partition("\n")
+    if rest.lstrip().startswith("+  where"):
+        reason = head.removeprefix("AssertionError: ").removeprefix("assert ").removeprefix("FAIL: ")
     return SuiteAnswer(test=report.nodeid, status=status, reason=reason.strip()[:2000])
 
 
