@@ -22,6 +22,10 @@ SETS = pytest.StashKey[dict[str, tuple[GoldenSet, ...]]]()
 LANE = pytest.StashKey[Lane]()
 
 
+#: Fixtures that give answers.
+MODEL_FIXTURES = frozenset({"response", "responses", "baseline_response"})
+
+
 class CaseParam:
     """The parameter of a per-case item: which case of which set."""
 
@@ -53,7 +57,7 @@ def patterns_of(item: Any) -> tuple[str, ...]:
     marker = item.get_closest_marker("golden")
     patterns = tuple(marker.args) if marker is not None else ()
     if not patterns or not all(isinstance(p, str) for p in patterns):
-        raise pytest.UsageError(
+        raise pytest.Collector.CollectError(
             f'{item.nodeid}: @pytest.mark.golden needs the names of golden sets: golden("refunds", "retention/*")'
         )
     return patterns
@@ -78,11 +82,12 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     try:
         sets = golden_sets(metafunc.config, patterns_of(metafunc.definition))
     except HarnessError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.Collector.CollectError(str(error)) from error
     if "case" in names:
+        _refuse_fixtures_of_answers(metafunc)
         asked = [s for s in sets if s.kind == "ask"]
         if not asked:
-            raise pytest.UsageError(
+            raise pytest.Collector.CollectError(
                 f"{metafunc.definition.nodeid}: {', '.join(s.name for s in sets)} holds no cases with an input; "
                 "multiple choice and prose are measured by the retention fixture"
             )
@@ -94,6 +99,18 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("scores", checked, ids=[s.name for s in checked], indirect=True)
     if "retention" in names:
         metafunc.parametrize("retention", [sets], ids=["+".join(patterns_of(metafunc.definition))], indirect=True)
+
+
+def _refuse_fixtures_of_answers(metafunc: pytest.Metafunc) -> None:
+    """A fixture runs once, with the candidate's answer; the test is then asked again with the baseline's."""
+    definition: Any = metafunc.definition
+    for name, found in definition._fixtureinfo.name2fixturedefs.items():
+        overrides = name in MODEL_FIXTURES and len(found) > 1
+        if overrides or any(not MODEL_FIXTURES.isdisjoint(one.argnames) for one in found):
+            raise pytest.Collector.CollectError(
+                f"{definition.nodeid}: the fixture {name} works on an answer, but a fixture runs once, and the test is "
+                "asked of each sample and of the baseline: make it a function that the test calls"
+            )
 
 
 def golden_file(path: Path, parent: pytest.Collector) -> GoldenFile | None:

@@ -13,13 +13,11 @@ import msgspec
 import pytest
 
 from harness.models import Response
-from harness.pytest_plugin.collect import LANE, GoldenItem
+from harness.pytest_plugin.collect import LANE, MODEL_FIXTURES, GoldenItem
 from harness.pytest_plugin.session import SESSION, HarnessSession, case_param
 from harness.record import Lane
 
 Outcome = Literal["passed", "missed", "failed", "unstable", "inconclusive", "invalid", "error"]
-MODEL_FIXTURES = frozenset({"response", "responses", "baseline_response"})
-CASE_FIXTURES = MODEL_FIXTURES | {"case"}
 
 #: Longest explanation kept of a miss, in characters; the whole answer is in the record's texts.
 EXPLANATION = 600
@@ -58,23 +56,21 @@ def asks_model(item: pytest.Item) -> bool:
 def hand_over(item: pytest.Item, session: HarnessSession) -> None:
     """Put the case and its answers where pytest would put them after running the fixtures, which it then does not.
 
-    For a scripted answer the fixtures take longer than all else. They still serve the fixtures that ask for them,
-    and the tests of a suite that overrides one of them.
+    The fixtures of one scripted answer take longer than all else. They still serve other fixtures that ask for them.
     """
-    function: Any = item
     param = case_param(item)
     if param is None or isinstance(item, GoldenItem) or not asks_model(item):
         return
-    wanted = CASE_FIXTURES.intersection(item.fixturenames)
-    definitions = function._fixtureinfo.name2fixturedefs
-    if any(len(definitions[name]) > 1 for name in wanted):
-        return
+    function: Any = item
+    names = function.fixturenames
     # Our fixtures read the request, of which pytest makes a new definition at each reading.
-    values: dict[str, object] = {"request": function._request, "case": param.case}
-    if not wanted.isdisjoint(("response", "responses")):
+    values: dict[str, object] = {"request": function._request}
+    if len(function._fixtureinfo.name2fixturedefs["case"]) == 1:
+        values["case"] = param.case
+    if "response" in names or "responses" in names:
         values["responses"] = samples = session.responses(param, "candidate")
         values["response"] = samples[0]
-    if "baseline_response" in wanted:
+    if "baseline_response" in names:
         values["baseline_response"] = session.responses(param, "baseline")[0] if session.refs.baseline else None
     function.funcargs.update(values)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-# pytester forgets the modules that a run in this process has imported, and numpy cannot be imported twice.
+# pytester forgets the modules that a run in this process has imported, and numpy and scipy cannot be imported twice.
+import scipy.special  # noqa: F401
+
 import harness.pytest_plugin.hooks
 import harness.report.html  # noqa: F401
 from harness.record import RunRecord, read_record
