@@ -113,7 +113,7 @@ class RunResults:
         assert self.record is not None, "written just now"
         self.verdict = decide(self.record, self.session.project.config.gate)
         if self.record.partial is None and self.session.refs.baseline is not None:
-            self._report_sets()
+            self._report_sets(session)
         self._write_report()
 
     def exit_status(self, pytest_status: int) -> int:
@@ -246,10 +246,11 @@ class RunResults:
         given = [Path(base, str(arg)).resolve() for arg in self.config.args]
         return any(wanted == folder or wanted.is_relative_to(folder) for folder in given)
 
-    def _report_sets(self) -> None:
+    def _report_sets(self, session: pytest.Session) -> None:
         """Emit the set-level items, as if they had been collected: in the counts, in JUnit, in the exit status."""
         assert self.verdict is not None, "decided just now"
         paths = {} if self.record is None else {s.name: s.path for s in self.record.sets}
+        session.testscollected += len(self.verdict.sets)
         for judged in self.verdict.sets:
             for when in ("setup", "call", "teardown"):
                 answer = judged.answer if when == "call" else Answer(status="PASS", reason="")

@@ -9,6 +9,7 @@ from harness.generation import Progress
 
 if TYPE_CHECKING:
     from harness.pytest_plugin.results import RunResults
+    from harness.record import RunRecord
 
 VERBS = {"load": "loading", "generate": "answering", "score": "scoring"}
 
@@ -58,20 +59,18 @@ def write_summary(reporter: Any, results: RunResults) -> None:
         return
     verdict, record = results.verdict, results.record
     colour = {"PASS": "green", "FAIL": "red", "INVALID": "red"}.get(verdict.status, "yellow")
-    reporter.section("finetune harness", **{colour: True})
-    versus = "no baseline" if record.baseline is None else f"against {record.baseline.label}"
-    reporter.write_line(f"{record.candidate.label} {versus}")
-    if record.partial is not None:
-        reporter.write_line(f"partial run: no verdict ({record.partial})", yellow=True)
-    else:
+    why = _no_verdict(record)
+    reporter.section("finetune harness", **{"yellow" if why else colour: True})
+    if why is None:
         for line in verdict.lines():
             reporter.write_line(line)
-    cut_off = sum(case.cut_off > 0 for s in record.sets for case in s.cases)
-    if cut_off:
-        reporter.write_line(
-            f"{cut_off} answers were cut off at max_tokens: raise [tool.harness.sets] max_tokens if they should end",
-            yellow=True,
-        )
+    else:
+        versus = "no baseline" if record.baseline is None else f"against {record.baseline.label}"
+        reporter.write_line(f"{record.candidate.label} {versus}")
+        reporter.write_line(why, yellow=True)
+        cut_off = sum(case.cut_off > 0 for s in record.sets for case in s.cases)
+        if cut_off:
+            reporter.write_line(f"note: {cut_off} cases with answers cut off at max_tokens")
     stats = results.session.stats
     if stats is not None:
         loaded = ", ".join(stats.loaded) or "no model was loaded"
@@ -79,6 +78,15 @@ def write_summary(reporter: Any, results: RunResults) -> None:
         reporter.write_line(f"{new} answers generated ({loaded}), {stats.reused} from the store")
     if results.folder is not None:
         reporter.write_line(f"report: {_shown(results.folder)}/index.html")
+
+
+def _no_verdict(record: RunRecord) -> str | None:
+    """Why the run says nothing of the candidate as a whole; None where it does."""
+    if record.partial is not None:
+        return f"partial run: no verdict ({record.partial})"
+    if record.baseline is None and not record.answers and not record.errors:
+        return "no verdict: nothing to compare with, so every missed case is a failure (name one with --baseline)"
+    return None
 
 
 def _shown(folder: Path) -> Path:

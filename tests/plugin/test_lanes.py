@@ -159,7 +159,7 @@ def test_answers_cut_off_at_max_tokens_are_counted_and_shown(project):
     text[0] = text[0][:-1] + ', "finish_reason": "length"}'
     project.write("cand.jsonl", "\n".join(text) + "\n")
     result = project.run("suites", f"--model={candidate}", f"--baseline={baseline}")
-    result.stdout.fnmatch_lines(["1 answers were cut off*"])
+    result.stdout.fnmatch_lines(["*1 case* cut off at max_tokens"])
     assert project.record().sets[0].cases[0].cut_off == 1
 
 
