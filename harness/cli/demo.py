@@ -70,7 +70,8 @@ def _summarise(story: Story, folder: Path) -> None:
     click.echo(f"  cd {folder}, then:")
     click.echo("  harness models show candidate")
     click.echo("  pytest suites/ --model=candidate -k capital     one topic, from the store")
-    click.echo("  harness models rollback                         undo the promotion")
+    if story.baseline is not None:
+        click.echo("  harness models rollback                         undo the promotion")
     click.echo("  edit recipes/triage.yaml, then: harness train recipes/triage.yaml")
     for deviation in story.deviations:
         click.echo(f"\nharness: the story did not hold: {deviation}", err=True)
