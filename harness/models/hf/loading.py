@@ -108,8 +108,11 @@ class HfModel:
         self._batches = Batches(batch_size, label=label)
 
     def generate(self, requests: Sequence[Request], *, on_done: Callable[[int, Response], None]) -> list[Response]:
-        """Answers in order, by the model's own chat template; the same greedy texts however they are batched,
-        up to rounding (none in float32 that was ever seen, rare near-ties in bfloat16).
+        """Answers in order, by the model's own chat template.
+
+        Greedy texts are those of `model.generate` on the same batches. In float32 they do not depend on the batch
+        at all; in bfloat16 rounding does, and a near-tie can then end in another text: on SmolLM2 about a quarter of
+        free answers differ somewhere between batches of 32 and of 1.
 
         When memory runs out the batch is halved, down to one request; then GenerationError.
         """
