@@ -251,7 +251,8 @@ class _Writer(Generic[_Ask, _Result]):
         self._report()
         try:
             results = engine(self._asks, on_done=self._done)
-            for index, result in enumerate(results):
+            # Of fewer results than questions nobody knows which is whose.
+            for index, result in enumerate(results if len(results) == len(self._keys) else ()):
                 if self._keys[index] not in self._finished:
                     self._done(index, result)
         except HarnessError:

@@ -196,6 +196,18 @@ def test_an_engine_that_drops_answers_is_an_error(store: Store, monkeypatch: pyt
         run(planned((CANDIDATE, ask("a")), (CANDIDATE, ask("b"))), store)
 
 
+def test_an_answer_is_never_kept_under_anothers_question(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    class DropsTheFirst(Fake):
+        def generate(self, requests: Sequence[Request], *, on_done: Callable[[int, Response], None]) -> list[Response]:
+            return super().generate(requests, on_done=lambda index, response: None)[1:]
+
+    use(monkeypatch, lambda ref: DropsTheFirst(ref.label, []))
+    plan = planned((CANDIDATE, ask("a")), (CANDIDATE, ask("b")))
+    with pytest.raises(GenerationError, match="gave 0 of 2 answers"):
+        run(plan, store)
+    assert store.responses(plan.requests) == {}
+
+
 def test_progress_tells_phase_model_and_tokens(calls: list[tuple[str, int]], store: Store) -> None:
     seen: list[Progress] = []
     run(planned((CANDIDATE, ask("a")), (CANDIDATE, ask("b"))), store, on_progress=seen.append)

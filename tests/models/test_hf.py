@@ -312,6 +312,34 @@ def test_answers_finished_before_memory_ran_out_are_not_made_again(
     assert sorted(done) == list(range(len(requests)))
 
 
+def test_answers_that_ended_in_the_very_batch_that_ran_out_of_memory_are_not_lost(
+    base: Path, refer: Refer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.models.hf import generating
+
+    failed: list[int] = []
+
+    class FailsInMidBatch(generating._Watch):
+        def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+            over = super().__call__(input_ids, scores, **kwargs)
+            ended = [row.index for row in self._rows if row.done]
+            if not failed and 0 < len(ended) < len(self._rows):
+                failed.extend(ended)
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return over
+
+    # The second answer ends in the first step; a first answer that got another's place would show.
+    requests = [ask("Hi"), ask("Why?", max_tokens=1), ask("Go on."), ask("Name three colours.")]
+    ref = refer(f"hf:{base}", batch_size=4)
+    expected = answers(ref, requests)
+    monkeypatch.setattr(generating, "_Watch", FailsInMidBatch)
+    done: dict[int, Response] = {}
+    for _, model in open_models([ref]):
+        assert model.generate(requests, on_done=done.__setitem__) == expected
+    assert failed == [1]
+    assert [done[i] for i in range(4)] == expected
+
+
 def test_an_adapter_of_another_shape_is_refused(base: Path, refer: Refer, tmp_path: Path) -> None:
     wide = build_base(tmp_path / "wide", hidden=48)
     foreign = build_adapter(wide, tmp_path / "foreign", scale=0.1)

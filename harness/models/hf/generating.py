@@ -46,6 +46,7 @@ class _Row:
     def begin(self) -> None:
         """Start again from the prompt, as after running out of memory."""
         self.tokens.clear()
+        self.text, self.finish_reason, self.done = None, "stop", False
         self.rng = random.Random(_seed(self.request))
 
 
@@ -77,7 +78,8 @@ def generate(
     batches.work(
         order,
         lambda batch: _answer(model, prompts, batch, finished),
-        open_items=lambda batch: [row for row in batch if not row.done],
+        # Not by `done`: a row can have ended in the very call that ran out of memory, before it was handed on.
+        open_items=lambda batch: [row for row in batch if responses[row.index] is None],
     )
     return [response for response in responses if response is not None]
 
