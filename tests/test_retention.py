@@ -268,6 +268,8 @@ def test_a_likelihood_that_is_no_number_is_an_error() -> None:
         ('The answer is {"a": 1}.', "stop", False),
         ("{curly} words", "length", False),
         ("", "stop", False),
+        pytest.param("[" * 2000, "length", False, id="brackets without end"),
+        pytest.param('{"a":' * 2000, "length", True, id="objects without end"),
     ],
 )
 def test_bleed_is_json_where_prose_belongs(text: str, finish: Any, bled: bool) -> None:

@@ -30,12 +30,14 @@ def answered_in_json(response: Response) -> bool:
     if text.startswith("["):
         try:
             return isinstance(json.loads(text), list)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
     if not text.startswith("{"):
         return False
     try:
         value, _ = json.JSONDecoder().raw_decode(text)
+    except RecursionError:  # a model that repeats itself opens brackets without end
+        return True
     except ValueError:
         return response.finish_reason == "length" and re.match(r'\{\s*"[^"]*"\s*:', text) is not None
     return bool(value)
