@@ -25,9 +25,12 @@ NEEDED = 0.8
 
 
 def run(seed: int, folder: Path) -> dict[str, Any]:
-    """One demo; its story, with the exit status."""
+    """One demo and its story; one that an interrupted run has finished is read again."""
     result = folder.parent / f"story-{seed}.json"
-    result.unlink(missing_ok=True)
+    if result.is_file():
+        story: dict[str, Any] = json.loads(result.read_text())
+        print(line(story), flush=True)
+        return story
     log = folder.parent / f"demo-{seed}.log"
     with log.open("w") as out:
         done = subprocess.run(
@@ -58,7 +61,11 @@ def line(story: dict[str, Any]) -> str:
     """One seed in one line."""
 
     def told(judged: dict[str, Any]) -> str:
-        rates = " ".join(f"{name.partition('/')[2] or name} {s['candidate']:.0%}" for name, s in judged["sets"].items())
+        rates = " ".join(
+            f"{name.partition('/')[2] or name} {s['candidate']:.0%}"
+            for name, s in judged["sets"].items()
+            if s["candidate"] is not None
+        )
         promoted = "promoted" if judged["promote_exit"] == 0 else "refused"
         return f"{judged['status']} ({promoted}): {rates}, red lines broken {len(judged['red_lines_broken'])}"
 
