@@ -97,6 +97,10 @@ def _complete(record: RunRecord, policy: GatePolicy, sets: Sequence[PairedSet]) 
         if one.target and not one.cases:
             reason = f"{one.name} must improve, but has no rated case. Give it checks, or no target."
             yield invalid(f"{one.name}: a target without a rated case", reason, one.name)
+        if not one.result.cases and not one.result.probes:
+            why = f" ({'; '.join(one.result.unavailable)})" if one.result.unavailable else ""
+            reason = f"{one.name}: nothing was measured{why}. Ask a model that can, or take the set out of the suites."
+            yield invalid(f"{one.name}: nothing was measured", reason, one.name)
     names = [one.name for one in sets]
     asked = {"improve": policy.improve, "margins": tuple(policy.margins), "floors": tuple(policy.floors)}
     for key, patterns in asked.items() if record.partial is None else ():

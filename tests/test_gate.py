@@ -423,6 +423,21 @@ def test_a_probe_that_was_not_available_is_noted():
     assert "not available: refunds: target_nll: no token scores" in decide(record(one), POLICY).notes
 
 
+def test_a_set_of_which_nothing_could_be_measured_is_invalid_not_quiet():
+    choices = SetResult(
+        name="retention/choices",
+        path="c.jsonl",
+        digest="c",
+        kind="choice",
+        retention=True,
+        unavailable=("choices: triage@2 (candidate) gives no token scores",),
+    )
+    verdict = decide(record(flips(both=300), choices), POLICY)
+    assert verdict.status == "INVALID"
+    assert verdict.sets[1].answer.status == "INVALID"
+    assert "retention/choices: nothing was measured (choices: triage@2" in verdict.reasons()[0]
+
+
 # ---- how it is told -----------------------------------------------------------------------------------------
 
 
