@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.config import Project
 from harness.errors import HarnessError, PromotionRefused
 from harness.record import RunRecord, read_record
 
@@ -40,6 +42,26 @@ def find_evidence(reports: Path, *, digest: str, baseline_digest: str) -> Eviden
             evidence = Evidence(folder=file.parent, record=record)
             found.append((complete and same, complete, record.created + record.run_id, evidence))
     return max(found, key=lambda entry: entry[:3])[3] if found else None
+
+
+def refuse_outdated(record: RunRecord, project: Project, version: str) -> None:
+    """Raise PromotionRefused where today's suites or golden sets ask something else than the run did."""
+    unasked = [suite for suite in project.config.gate.suites if suite not in record.policy.suites]
+    changed = [one.path for one in record.sets if _digest(project.root / one.path) != one.digest]
+    if unasked or changed:
+        what = [f"{suite} is a suite of the policy now" for suite in unasked]
+        what += [f"{path} is another file now, or gone" for path in changed]
+        raise PromotionRefused(
+            f"{version} cannot be promoted: run {record.run_id} is out of date: {', '.join(what)}. What is asked now "
+            f"was never answered; finished answers are reused. Run: harness gate {version}"
+        )
+
+
+def _digest(file: Path) -> str | None:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def refuse_without_proof(

@@ -97,10 +97,10 @@ def promote(version: str, accept: str | None, owner: str | None) -> None:
     """Make VERSION (default: candidate) the baseline.
 
     Takes the newest complete run below reports/ for exactly these weights and decides it again under
-    today's policy. Refused, with exit status 1, without a PASS.
+    today's policy. Refused, with exit status 1, without a PASS, and where golden sets changed since that run.
     """
     from harness.gate import decide
-    from harness.promotion import find_evidence
+    from harness.promotion import find_evidence, refuse_outdated
 
     if accept is not None and not accept.strip():
         raise click.UsageError("--accept needs the reason in words: it goes into the log beside your name.")
@@ -114,6 +114,8 @@ def promote(version: str, accept: str | None, owner: str | None) -> None:
     )
     record = None if evidence is None else evidence.record
     verdict = None if record is None else decide(record, project.config.gate)
+    if record is not None and record.partial is None:
+        refuse_outdated(record, project, target.label)
     move = registry.promote(target.label, verdict, record, accept=accept, owner=owner)
     before = move.before or "none: its own base was the baseline"
     click.echo(f"{target.label} is the baseline now (before: {before}). {move.reason}, {move.owner}.")

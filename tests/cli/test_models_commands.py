@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -45,7 +46,11 @@ def rated(name: str, candidate: float, baseline: float, n: int = 60) -> SetResul
         return CaseResult(case=f"case-{i}", line=i + 1, candidate=passed, baseline=before, tests=tests)
 
     cases = tuple(one(i) for i in range(n))
-    return SetResult(name=name, path=f"golden_sets/{name}.jsonl", digest="d", kind="ask", cases=cases)
+    digest = hashlib.sha256(GOLDEN).hexdigest()
+    return SetResult(name=name, path=f"golden_sets/{name}.jsonl", digest=digest, kind="ask", cases=cases)
+
+
+GOLDEN = b"the golden sets that were asked"
 
 
 def gated(project, label: str, run_id: str, guard: float = 1.0, created: str = "2026-01-01T00:00:00+00:00") -> None:
@@ -67,6 +72,9 @@ def gated(project, label: str, run_id: str, guard: float = 1.0, created: str = "
         sets=(rated("triage", 1.0, 0.0), rated("general", guard, 1.0)),
     )
     write_record(project.reports / run_id, record, {})
+    project.golden_sets.mkdir(exist_ok=True)
+    for one in record.sets:
+        (project.root / one.path).write_bytes(GOLDEN)
 
 
 def test_an_empty_registry_says_how_to_begin(project, capsys):
@@ -118,6 +126,24 @@ def test_promotion_without_a_run_is_refused_with_exit_1(project, tmp_path, capsy
     run(["models", "add", str(adapter(tmp_path / "a"))])
     assert run(["models", "promote"]) == 1
     assert "harness gate a@1" in capsys.readouterr().err
+
+
+def test_a_pass_on_golden_sets_that_changed_since_promotes_nothing(project, tmp_path, capsys):
+    run(["models", "add", str(adapter(tmp_path / "a"))])
+    gated(project, "a@1", "one")
+    (project.golden_sets / "general.jsonl").write_bytes(b"with a red line more")
+    assert run(["models", "promote", "--accept", "never mind"]) == 1
+    refusal = capsys.readouterr().err
+    assert "golden_sets/general.jsonl is another file now, or gone" in refusal
+    assert "Run: harness gate a@1" in refusal
+
+
+def test_a_pass_from_before_the_policy_named_a_suite_promotes_nothing(project, tmp_path, capsys):
+    run(["models", "add", str(adapter(tmp_path / "a"))])
+    gated(project, "a@1", "one")
+    (project.root / "pyproject.toml").write_text('[tool.harness.gate]\nsuites = ["suites/", "safety/"]\n')
+    assert run(["models", "promote"]) == 1
+    assert "safety/ is a suite of the policy now" in capsys.readouterr().err
 
 
 def test_a_pass_is_promoted_and_can_be_undone(project, tmp_path, capsys):
