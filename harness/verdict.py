@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from harness.answers import SEVERITY, Answer, Status
+from harness.checks.score import printable
 from harness.config import GatePolicy
 from harness.pairs import Rival
 from harness.stats.intervals import Floats, Interval
@@ -101,9 +102,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def clip(line: str, columns: int = WIDTH) -> str:
     """`line` on one row of the terminal; what does not fit gives way to an ellipsis. Wide characters take
-    two.
+    two. Control characters, which a suite's message may quote from an answer, are spelled out.
     """
-    line = " ".join(line.splitlines())
+    line = printable(" ".join(line.splitlines()))
     if _columns(line) <= columns:
         return line
     while _columns(line) > columns - 1:

@@ -451,6 +451,13 @@ def test_lines_fit_a_terminal_and_start_with_the_verdict():
     assert any(line.startswith("  newly missed: ") for line in lines)
 
 
+def test_an_answer_quoted_by_a_suite_cannot_command_the_terminal():
+    quoted = SuiteAnswer(test="t", status="FAIL", reason="\x1b[2Jall\u202eclear\nnext")
+    lines = decide(record(flips(both=60), answers=(quoted,)), POLICY).lines()
+    assert all(line.isprintable() for line in lines)
+    assert any("\\x1b[2Jall\\u202eclear next" in line for line in lines)
+
+
 def test_the_demo_reads_well():
     policy = GatePolicy(improve=("triage",), margin=0.1)
     run = record(

@@ -40,7 +40,8 @@ def check(
 ) -> Callable[Concatenate[Response | str, P], Score]:
     """Make a function a check: whatever goes wrong inside it is a CheckError, never a Score.
 
-    A failed score of an answer that was cut off at max_tokens says so.
+    Explanations quote answers, so they are made `printable`. A score of an answer that was cut off at max_tokens
+    says so.
     """
     name = function.__name__
 
@@ -63,6 +64,8 @@ def check(
             ) from error
         if isinstance(response, Response) and response.finish_reason == "length":
             score = msgspec.structs.replace(score, explanation=f"{score.explanation} (cut off at max_tokens)")
+        if not score.explanation.isprintable():
+            score = msgspec.structs.replace(score, explanation=printable(score.explanation))
         return score
 
     return checked
@@ -71,6 +74,17 @@ def check(
 def text_of(response: Response | str) -> str:
     """The answer's text."""
     return response.text if isinstance(response, Response) else response
+
+
+def printable(text: str) -> str:
+    """The text with every character that a terminal would obey instead of show as its escape, as `repr` has it.
+
+    >>> printable("red \x1b[31m")
+    'red \\x1b[31m'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def one_line(text: str) -> str:

@@ -94,6 +94,9 @@ def exit_status(error: HarnessError) -> int:
 
 
 def _fail(message: str, status: int, context: click.Context | None = None) -> int:
+    from harness.report.visible import visible
+
     hint = f"\nHelp: {context.command_path} --help" if context is not None else ""
-    click.echo(f"harness: error: {message}{hint}", err=True)
+    # Messages quote files and answers, which may hold commands to the terminal.
+    click.echo(f"harness: error: {visible(message)}{hint}", err=True)
     return status

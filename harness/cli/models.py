@@ -44,6 +44,8 @@ def list_versions() -> None:
 @click.argument("version", default="candidate")
 def show(version: str) -> None:
     """All that is known of VERSION: an alias, NAME@NUMBER, or NAME for its newest. Default: candidate."""
+    from harness.report.visible import visible
+
     _, registry = _open()
     found = registry.version(version)
     manifest = found.manifest
@@ -64,7 +66,8 @@ def show(version: str) -> None:
         click.echo(f"  {name}: {value}")
     for name, value in (found.training or {}).items():
         if isinstance(value, str | int | float | bool):
-            click.echo(f"  training {name}: {value}")
+            # Notes that came with an adapter from outside are anybody's text.
+            click.echo(visible(f"  training {name}: {value}"))
     for move in registry.log():
         if found.label in (move.before, move.after):
             click.echo(f"  {move.when} {move.alias}: {move.before} -> {move.after} ({move.owner}: {move.reason})")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.checks import json_equals, json_schema
 from harness.checks.score import Score, check, excerpt, quote
 from harness.errors import CheckError
 from harness.models import Response
@@ -31,6 +32,21 @@ def test_a_crash_in_a_check_is_a_check_error_that_names_the_check() -> None:
         divides("x", 0)
     with pytest.raises(CheckError, match="the answer must be a Response or a text, not int"):
         divides(3, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        json_schema('{"\\u001b[31m": 1}', {"additionalProperties": {"type": "string"}}),
+        json_equals('"\\u009b31m\\u202e"', "x"),
+        json_equals('{"a": "\\u001b]0;owned\\u0007"}', {"a": 1}),
+    ],
+    ids=["key", "text", "nested"],
+)
+def test_no_answer_can_send_control_characters_to_the_terminal(score: Score) -> None:
+    assert not score
+    assert score.explanation.isprintable()
+    assert "31m" in score.explanation or "owned" in score.explanation
 
 
 @settings(deadline=None)

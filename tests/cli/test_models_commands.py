@@ -122,6 +122,17 @@ def test_show_tells_the_digests_and_the_moves(project, tmp_path, capsys):
     assert "candidate: None -> a@1" in shown
 
 
+def test_notes_of_an_adapter_from_outside_cannot_command_the_terminal(project, tmp_path, capsys):
+    folder = adapter(tmp_path / "a")
+    (folder / "training.json").write_text(json.dumps({"note": "\x1b[2J", "\x1b]0;title\x07": "x"}))
+    run(["models", "add", str(folder)])
+    capsys.readouterr()
+    assert run(["models", "show"]) == 0
+    shown = capsys.readouterr().out
+    assert "training note: ⟨U+001B⟩[2J" in shown
+    assert "\x1b" not in shown
+
+
 def test_promotion_without_a_run_is_refused_with_exit_1(project, tmp_path, capsys):
     run(["models", "add", str(adapter(tmp_path / "a"))])
     assert run(["models", "promote"]) == 1
