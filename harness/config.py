@@ -33,6 +33,9 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         for name, value in [("margin", self.margin), *((f"margins.{k}", v) for k, v in self.margins.items())]:
             if not 0 < value < 1:
                 raise ValueError(f"{name} = {value}: a margin is a share between 0 and 1 (0.05 = 5 points)")
+        for name, least in self.floors.items():
+            if not 0 < least <= 1:
+                raise ValueError(f"floors.{name} = {least}: a floor is a share above 0 and up to 1 (0.9 = 90%)")
         if not 0 < self.alpha < 0.5:
             raise ValueError(f"alpha = {self.alpha}: the false-alarm rate lies between 0 and 0.5")
 
@@ -143,6 +146,8 @@ def load_project(start: Path) -> Project:
             table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("harness")
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file}: not valid TOML ({error}). Fix the file, then run again.") from error
+        except OSError as error:
+            raise ConfigError(f"{file}: cannot be read ({error.strerror}). Check its permissions.") from error
         if table is not None:
             return Project(root=folder, config=parse_config(table, where=str(file)))
     return Project(root=start, config=HarnessConfig())
@@ -153,7 +158,8 @@ def parse_config(table: dict[str, Any], *, where: str) -> HarnessConfig:
     _refuse_unknown(table, HarnessConfig, where, "tool.harness")
     _refuse_unknown(table.get("gate", {}), GatePolicy, where, "tool.harness.gate")
     _refuse_unknown(table.get("sampling", {}), SamplingConfig, where, "tool.harness.sampling")
-    for name, own in dict(table.get("sets", {})).items():
+    sets = table.get("sets", {})
+    for name, own in sets.items() if isinstance(sets, dict) else ():
         _refuse_unknown(own, SetConfig, where, f"tool.harness.sets.{name!r}")
     try:
         return msgspec.convert(table, HarnessConfig)
