@@ -158,11 +158,7 @@ class Registry:
         Without `training`, a training.json inside the folder is taken. Raises RegistryError for a bad name,
         a folder that is no adapter, or a disk that refuses; ModelError where the base model cannot be found.
         """
-        if not NAME.fullmatch(name) or name in RESERVED:
-            raise RegistryError(
-                f"{name!r} cannot name a model: use letters, digits, '.', '_' and '-', and none of "
-                f"{', '.join(RESERVED)}."
-            )
+        refuse_name(name)
         for file in ("adapter_config.json", "adapter_model.safetensors"):
             if not (adapter_folder / file).is_file():
                 raise RegistryError(
@@ -310,6 +306,14 @@ class Registry:
     def _numbers(self, name: str) -> list[int]:
         home = self.folder / name
         return sorted(int(p.name) for p in home.iterdir() if p.name.isdecimal()) if home.is_dir() else []
+
+
+def refuse_name(name: str) -> None:
+    """Raise RegistryError for a name that no model can have."""
+    if not NAME.fullmatch(name) or name in RESERVED:
+        raise RegistryError(
+            f"{name!r} cannot name a model: use letters, digits, '.', '_' and '-', and none of {', '.join(RESERVED)}."
+        )
 
 
 def _read_manifest(folder: Path) -> Manifest:

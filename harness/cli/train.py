@@ -54,12 +54,13 @@ def train(
     from harness.config import load_project
     from harness.golden import select_golden_sets
     from harness.models.refs import resolve
-    from harness.registry import Registry
+    from harness.registry import Registry, refuse_name
     from harness.training.plan import load_sources, plan_digest
     from harness.training.recipe import load_recipe
 
     project = load_project(Path.cwd())
     loaded = load_recipe(recipe, overrides)
+    refuse_name(loaded.name)
     registry = Registry(project.registry, project.root)
     base = resolve(
         loaded.base,

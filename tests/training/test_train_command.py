@@ -157,6 +157,7 @@ def test_a_loss_that_is_not_a_number_registers_nothing(project: Path, capfd: pyt
     [
         (["--set", "optim.rate=1"], "unknown key 'rate'"),
         (["--set", "base=nowhere"], "nowhere"),
+        (["--set", "name=candidate"], "'candidate' cannot name a model"),
         (["--set", "data.train=data/none.jsonl"], "data/none.jsonl: no such file"),
         (["--set", "replay.ratio=0.9"], "needs 72 prompts"),
         (["--set", "max_length=8"], "no row is left"),
