@@ -19,8 +19,12 @@ def load_tokenizer(base: ModelRef) -> Any:
     from transformers import AutoTokenizer
 
     name, revision = pinned(base.base)
-    with quiet_transformers():
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    try:
+        with quiet_transformers():
+            # Said outright: where it is left open, transformers asks on the terminal whether to run foreign code.
+            tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        raise ModelError(f"{base.label}: its tokenizer cannot be loaded ({_one_line(error)}).") from error
     if not tokenizer.chat_template:
         raise ModelError(f"{base.label}: its tokenizer has no chat template. Train from an instruction-tuned model.")
     return tokenizer
@@ -48,6 +52,7 @@ def load_base(recipe: Recipe, base: ModelRef) -> Any:
                 dtype=dtype,
                 device_map={"": _device(base)},
                 use_safetensors=True,
+                trust_remote_code=False,
                 **options,
             )
     except (OSError, ValueError, ImportError, RuntimeError) as error:

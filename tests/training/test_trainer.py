@@ -19,7 +19,7 @@ from harness.errors import DataError, ModelError
 from harness.models.refs import ModelRef
 from harness.training.batches import IGNORED, pad
 from harness.training.checkpoints import latest_checkpoint
-from harness.training.model import add_adapter, load_base
+from harness.training.model import add_adapter, load_base, load_tokenizer
 from harness.training.recipe import OptimRecipe
 from harness.training.saving import refuse_inert, save_adapter
 from harness.training.template import Example, render
@@ -391,3 +391,18 @@ def test_qlora_trains_on_a_base_in_four_bits_and_validation_leaves_its_weights_a
     losses = [[step["loss"] for step in run.training["loss"]] for run in made]
     assert losses[0] == losses[1]
     assert losses[0][-1] < losses[0][0]
+
+
+def test_code_that_comes_with_a_base_is_never_run_not_even_when_the_user_says_yes(
+    tiny_base: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = tmp_path / "ran"
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "foreign.py").write_text(f"open({str(ran)!r}, 'w')\nclass Foreign: ...\n")
+    (base / "config.json").write_text('{"model_type": "foreign", "auto_map": {"AutoConfig": "foreign.Foreign"}}')
+    (base / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": ["foreign.Foreign", null]}}')
+    monkeypatch.setattr("builtins.input", lambda *question: "y")
+    with pytest.raises(ModelError, match="its tokenizer cannot be loaded"):
+        load_tokenizer(msgspec.structs.replace(tiny_base, base=str(base)))
+    assert not ran.exists()
