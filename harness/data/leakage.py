@@ -39,8 +39,7 @@ def normal_form(text: str) -> str:
 
 
 def find_leaks(rows: Iterable[Row | Prompt], sets: Sequence[GoldenSet]) -> list[Leak]:
-    """Every user or system turn of `rows` that equals a golden question or prose in normal form, and every long
-    answer that equals golden prose."""
+    """The first turn of each row, but for system messages, that equals a golden question or prose in normal form."""
     known: dict[str, str] = {}
     for golden_set in sets:
         for case, line in zip(golden_set.cases, golden_set.lines, strict=True):
