@@ -358,6 +358,27 @@ def test_an_adapter_with_weights_missing_is_refused(base: Path, adapter: Path, r
         answers(refer(f"hf:{base}+{broken}"), [ask("Hi")])
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_adapter_that_would_change_the_base_itself_is_refused(
+    base: Path, adapter: Path, refer: Refer, tmp_path: Path, changed: bool
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    own = tmp_path / "own"
+    shutil.copytree(adapter, own)
+    embeddings = load_file(base / "model.safetensors")["model.embed_tokens.weight"]
+    tensors = load_file(own / "adapter_model.safetensors")
+    tensors["base_model.model.model.embed_tokens.weight"] = embeddings.flip(0) if changed else embeddings
+    save_file(tensors, own / "adapter_model.safetensors")
+    refs = [refer(f"hf:{base}+{own}"), refer(f"hf:{base}")]
+    requests = [ask("Hi", max_tokens=4)]
+    if changed:
+        with pytest.raises(ModelError, match=r"own model\.embed_tokens\.weight, which would change the base"):
+            of_each(refs, requests)
+    else:
+        assert of_each(refs, requests)[1] == answers(refs[1], requests)
+
+
 def test_an_adapters_own_tokenizer_is_used_with_it(base: Path, adapter: Path, refer: Refer, tmp_path: Path) -> None:
     own = shutil.copytree(adapter, tmp_path / "own")
     tokenizer = AutoTokenizer.from_pretrained(base)

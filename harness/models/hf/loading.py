@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
@@ -87,6 +88,7 @@ class LoadedBase:
 
         name = f"adapter{len(self._adapters)}"
         with quiet_transformers(), _adapter_errors(folder, self._name):
+            _refuse_own_base_weights(self._causal, folder)
             if self._peft is None:
                 self._peft = PeftModel.from_pretrained(self._causal, folder, adapter_name=name)
             else:
@@ -207,6 +209,29 @@ def _require_same_keys(model: Any, name: str, folder: Path) -> None:
         raise ModelError(
             _does_not_fit(folder, model.base_model.config.name_or_path, f"{what}: {(missing or left_over)[0]}")
         )
+
+
+def _refuse_own_base_weights(base: Any, folder: Path) -> None:
+    """PEFT writes embeddings that were saved with an adapter into the base itself, where no switch takes them out
+    again: the base would then answer as another model, under its own name."""
+    from safetensors import safe_open
+
+    config = msgspec.json.decode((folder / "adapter_config.json").read_bytes())
+    # Copies of these are kept apart, and are switched like the adapter.
+    apart = set(config.get("modules_to_save") or ())
+    weights = dict(base.named_parameters())
+    with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
+        for key in file.keys():  # noqa: SIM118  (no dict)
+            name = key.removeprefix("base_model.model.")
+            own = weights.get(name)
+            if own is None or not apart.isdisjoint(name.split(".")):
+                continue
+            brought = file.get_tensor(key).to(own.device)
+            if not (torch.equal(brought.to(own.dtype), own) or torch.equal(brought, own.to(brought.dtype))):
+                raise ModelError(
+                    f"{folder}: this adapter brings its own {name}, which would change the base for every model on it. "
+                    "Merge the adapter and name the merged folder."
+                )
 
 
 def _does_not_fit(folder: Path, base: str, why: str) -> str:
