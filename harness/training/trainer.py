@@ -160,18 +160,19 @@ class Trainer:
                     if step <= self.state.step or self.state.stopped:
                         continue
                     record = self._update(step, epoch, window)
-                    if record is None or self.interrupted:
-                        self._stop_here(record)
-                    assert record is not None
-                    self.state.step = step
-                    self.state.seconds = before + time.perf_counter() - begun
-                    self.state.history.append(msgspec.structs.replace(record, seconds=self.state.seconds))
-                    elapsed = max(1e-9, self.state.seconds - before)
-                    self.listener.step(self.state.history[-1], (self._tokens() - tokens_before) / elapsed)
-                    if window is windows[-1]:
-                        self._end_epoch(epoch)
+                    if record is not None:
+                        self.state.step = step
                         self.state.seconds = before + time.perf_counter() - begun
-                    if step % self.checkpoint_every == 0 and step < self.total:
+                        self.state.history.append(msgspec.structs.replace(record, seconds=self.state.seconds))
+                        elapsed = max(1e-9, self.state.seconds - before)
+                        self.listener.step(self.state.history[-1], (self._tokens() - tokens_before) / elapsed)
+                        if window is windows[-1]:
+                            self._end_epoch(epoch)
+                            self.state.seconds = before + time.perf_counter() - begun
+                    if self.interrupted:
+                        self._stop_here()
+                    # The last one too: should registering fail, the training is not lost.
+                    if step % self.checkpoint_every == 0 or step == self.total or self.state.stopped:
                         self._checkpoint()
         if self.best is not None:
             with torch.no_grad():
@@ -194,6 +195,7 @@ class Trainer:
         summed = torch.zeros((), device=self.device)
         self.optimizer.zero_grad()
         for k, micro in enumerate(mine):
+            # Of several processes, none may leave alone: they agree below.
             if self.interrupted and accelerator.num_processes == 1:
                 return None
             last = k == len(mine) - 1
@@ -204,7 +206,8 @@ class Trainer:
                 # DDP averages gradients over processes, and we want their sum.
                 accelerator.backward(loss * accelerator.num_processes / targets)
             summed += loss.detach()
-        mean = float(accelerator.reduce(summed, reduction="sum")) / targets
+        told = accelerator.reduce(torch.stack([summed, torch.full_like(summed, self.interrupted)]), reduction="sum")
+        mean, self.interrupted = float(told[0]) / targets, bool(told[1])
         norm = float(torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), optim.max_grad_norm))
         if not (math.isfinite(mean) and math.isfinite(norm)):
             self._refuse_nan(step, mean, norm, window)
@@ -289,13 +292,8 @@ class Trainer:
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def _stop_here(self, record: StepRecord | None) -> None:
-        """Keep what is done and leave. An update that is complete counts."""
-        if record is not None:
-            self.state.step = record.step
-            self.state.history.append(record)
-            if self.state.step == sum(len(w) for w in self.epochs[: record.epoch + 1]):
-                self._end_epoch(record.epoch)
+    def _stop_here(self) -> None:
+        """Keep what is done and leave."""
         kept = self._checkpoint()
         where = f" A checkpoint is kept in {kept}." if kept else ""
         raise TrainingInterruptedError(

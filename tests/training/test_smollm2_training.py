@@ -87,7 +87,7 @@ def test_two_processes_train_what_one_would(tiny_base: ModelRef, tmp_path: Path)
     script.write_text(TWO_PROCESSES)
     launchers = {
         "one": [sys.executable],
-        "two": [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29517"],
+        "two": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"],
     }
     for name, launcher in launchers.items():
         done = subprocess.run(
