@@ -86,12 +86,15 @@ def run_gate(project: Project, model: str, baseline: str | None = None) -> int:
                 "Write a suite there, or name the folder that has them."
             )
     # A project's addopts may select tests; a gate judges them all.
-    command = [sys.executable, "-m", "pytest", *suites, "-m", "", "-k", "", f"--model={_from_anywhere(model)}"]
+    reference = _from_anywhere(model)
+    command = [sys.executable, "-m", "pytest", *suites, "-m", "", "-k", "", f"--model={reference}"]
     if baseline is not None:
         command.append(f"--baseline={_from_anywhere(baseline)}")
     before = _records(project.reports)
     ended = _wait(subprocess.Popen(command, cwd=project.root))
-    written = sorted(_records(project.reports) - before, key=lambda folder: folder.stat().st_mtime)
+    new = sorted(_records(project.reports) - before, key=lambda folder: folder.stat().st_mtime)
+    # Another gate may have run meanwhile: its verdict is of another model.
+    written = [folder for folder in new if read_record(folder).candidate.reference == reference]
     if not written:
         if ended in (INTERRUPTED_PYTEST, USAGE):
             return ended  # pytest has said why

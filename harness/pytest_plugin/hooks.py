@@ -178,6 +178,9 @@ class ControllerHooks:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.results.collected([item.nodeid for item in session.items])
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.results.not_collected(report)
+
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.results.deselected += len(items)
 

@@ -169,7 +169,7 @@ def _test_name(item: pytest.Item) -> str:
         return item.name[item.name.index("[") + 1 : -1]
     function: Any = item
     others = [f"{k}={v!r}" for k, v in function.callspec.params.items() if k != "case"]
-    suffix = f"[{','.join(others)[:80]}]" if others else ""
+    suffix = f"[{','.join(others)}]" if others else ""
     return f"{item.nodeid.partition('[')[0]}{suffix}"
 
 

@@ -21,6 +21,7 @@ from harness.golden import GoldenSet
 from harness.models import Response
 from harness.models.refs import ModelRef
 from harness.pytest_plugin.collect import golden_sets
+from harness.pytest_plugin.completeness import partial_because
 from harness.pytest_plugin.lanes import TOLD, CaseOutcome
 from harness.pytest_plugin.session import HarnessSession
 from harness.record import (
@@ -60,12 +61,18 @@ class RunResults:
         self._retention: dict[str, None] = {}
         self._answers: list[SuiteAnswer] = []
         self._errors: list[SuiteAnswer] = []
+        self._uncollected: list[str] = []
         self.failed = 0
         self.inconclusive = 0
 
     def collected(self, ids: Iterable[str]) -> None:
         """The selected items; every worker tells the same ones."""
         self._expected.update(ids)
+
+    def not_collected(self, report: pytest.CollectReport) -> None:
+        """A file that pytest could not collect: its tests are missing, whoever tolerates that."""
+        if report.failed:
+            self._uncollected.append(report.nodeid)
 
     def add(self, report: pytest.TestReport) -> None:
         """Take in one report of one phase of one item."""
@@ -105,8 +112,9 @@ class RunResults:
         """Write the record, decide, and report one item per golden set."""
         if self.config.option.collectonly or not (self._outcomes or self._retention or self._answers or self._errors):
             return
+        texts: dict[str, Response] = {}
         try:
-            self._write()
+            self._write(texts)
         except (HarnessError, OSError) as error:
             self.trouble = f"the record could not be written: {error}"
             return
@@ -114,15 +122,15 @@ class RunResults:
         self.verdict = decide(self.record, self.session.project.config.gate)
         if self.record.partial is None and self.session.refs.baseline is not None:
             self._report_sets(session)
-        self._write_report()
+        self._write_report(texts)
 
     def exit_status(self, pytest_status: int) -> int:
         """1 if anything failed; else 11 if anything is invalid; else 10 if inconclusive and policy blocks."""
         if pytest_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return pytest_status
-        if self.failed:
-            return int(pytest.ExitCode.TESTS_FAILED)
         complete = self.record is not None and self.record.partial is None
+        if self.failed or (complete and self.verdict is not None and self.verdict.status == "FAIL"):
+            return int(pytest.ExitCode.TESTS_FAILED)
         invalid = complete and self.verdict is not None and self.verdict.status == "INVALID"
         unjudged = self.session.refs.baseline is None and not self._answers
         if self._errors or self.trouble or any(a.status == "INVALID" for a in self._answers):
@@ -135,12 +143,11 @@ class RunResults:
             return INCONCLUSIVE
         return pytest_status
 
-    def _write(self) -> None:
+    def _write(self, texts: dict[str, Response]) -> None:
         run_id = self._run_id()
         self.folder = self.reports / run_id
         refs = self.session.refs
         policy = self.session.project.config.gate
-        texts: dict[str, Response] = {}
         sets = tuple(self._set_results(texts))
         record = RunRecord(
             run_id=run_id,
@@ -156,19 +163,29 @@ class RunResults:
             sets=sets,
             answers=tuple(sorted(self._answers, key=lambda a: a.test)),
             errors=tuple(sorted(self._errors, key=lambda a: a.test)),
-            partial=self._partial(),
+            partial=partial_because(
+                self.config,
+                self.session.project,
+                deselected=self.deselected,
+                uncollected=self._uncollected,
+                unended=len(self._expected - self._ended),
+                expected=len(self._expected),
+            ),
             samples=self.session.samples,
             phases=self._phases(),
             versions=_versions(),
         )
         self.record = write_record(self.folder, record, texts)
 
-    def _write_report(self) -> None:
-        from harness.report.html import write_report
+    def _write_report(self, texts: dict[str, Response]) -> None:
+        from harness.report.html import build_page, write_page
 
         assert self.folder is not None, "the record is there"
+        assert self.record is not None, "the record is there"
+        assert self.verdict is not None, "the record is there"
         try:
-            write_report(self.folder)
+            # The same page as from the record on disk, which would be read and decided once more.
+            write_page(self.folder, build_page(self.record, self.verdict, texts))
         except (HarnessError, OSError) as error:
             self.trouble = f"the report could not be written: {error}"
 
@@ -179,26 +196,25 @@ class RunResults:
             by_set.setdefault(name, {})[case] = tests
         names = sorted({*by_set, *self._retention})
         for golden in golden_sets(self.config, tuple(names)) if names else ():
-            seen = by_set.get(golden.name, {})
+            path = _relative(golden.path, self.session.project.root)
+            measured = None
+            if golden.name in self._retention:
+                measured = msgspec.structs.replace(self.session.measure(golden), path=path)
+                self._keep_texts(golden, measured, texts)
+                yield measured
+            seen = _beyond(by_set.get(golden.name, {}), measured)
+            if not seen:
+                continue
             result = SetResult(
-                name=golden.name,
-                path=golden.path.relative_to(self.session.project.root).as_posix()
-                if golden.path.is_relative_to(self.session.project.root)
-                else golden.path.as_posix(),
+                # Suites that test a retention set as well are judged beside it: the root base was not asked them.
+                name=golden.name if measured is None else f"{golden.name} (suites)",
+                path=path,
                 digest=golden.digest,
                 kind=golden.kind,
                 cases=tuple(
                     _case_result(golden, i, seen[case.id]) for i, case in enumerate(golden.cases) if case.id in seen
                 ),
             )
-            if golden.name in self._retention:
-                measured = self.session.measure(golden)
-                # A set that both a suite and the retention probes judged: the suite's tests are the stricter.
-                result = (
-                    msgspec.structs.replace(measured, cases=_joined(result.cases, measured.cases), path=result.path)
-                    if result.cases
-                    else msgspec.structs.replace(measured, path=result.path)
-                )
             self._keep_texts(golden, result, texts)
             yield result
 
@@ -208,43 +224,9 @@ class RunResults:
         for shown in result.cases:
             case = cases[shown.case]
             prompt = "\n\n".join(message.content for message in case.conversation)
-            texts[f"prompt:{golden.name}:{case.id}"] = Response(text=prompt)
+            texts[f"prompt:{result.name}:{case.id}"] = Response(text=prompt)
             if case.target is not None:
-                texts[f"target:{golden.name}:{case.id}"] = Response(text=case.target)
-
-    def _partial(self) -> str | None:
-        """Why this run can carry no verdict; None where it is complete."""
-        option = self.config.option
-        reasons = [
-            text
-            for text, given in (
-                (f"-k {option.keyword!r}", option.keyword),
-                (f"-m {option.markexpr!r}", option.markexpr),
-                ("--lf", getattr(option, "lf", False)),
-                ("-x or --maxfail", option.maxfail),
-                ("--deselect", getattr(option, "deselect", None)),
-                ("--stepwise", getattr(option, "stepwise", False)),
-                ("a node id", any("::" in str(arg) for arg in self.config.args)),
-            )
-            if given
-        ]
-        if reasons:
-            return f"cases were selected by {' and '.join(reasons)}"
-        if self.deselected:
-            return f"{self.deselected} tests were deselected"
-        unasked = [suite for suite in self.session.project.config.gate.suites if not self._covers(suite)]
-        if unasked:
-            return f"{', '.join(unasked)} of the policy's suites was not run"
-        open_tests = self._expected - self._ended
-        if open_tests:
-            return f"{len(open_tests)} of {len(self._expected)} tests did not end"
-        return None
-
-    def _covers(self, suite: str) -> bool:
-        wanted = (self.session.project.root / suite).resolve()
-        base = Path(self.config.invocation_params.dir)
-        given = [Path(base, str(arg)).resolve() for arg in self.config.args]
-        return any(wanted == folder or wanted.is_relative_to(folder) for folder in given)
+                texts[f"target:{result.name}:{case.id}"] = Response(text=case.target)
 
     def _report_sets(self, session: pytest.Session) -> None:
         """Emit the set-level items, as if they had been collected: in the counts, in JUnit, in the exit status."""
@@ -324,27 +306,15 @@ def _mean(values: list[int]) -> float:
     return sum(values) / len(values)
 
 
-def _joined(suite: tuple[CaseResult, ...], measured: tuple[CaseResult, ...]) -> tuple[CaseResult, ...]:
-    own = {case.case: case for case in suite}
-    joined = []
-    for case in measured:
-        stricter = own.get(case.case)
-        if stricter is None:
-            joined.append(case)
-            continue
-        joined.append(
-            msgspec.structs.replace(
-                case,
-                candidate=min(case.candidate, stricter.candidate),
-                baseline=_least(case.baseline, stricter.baseline),
-                tests=(*stricter.tests, *case.tests),
-            )
-        )
-    return tuple(joined)
+def _beyond(seen: dict[str, dict[str, CaseOutcome]], measured: SetResult | None) -> dict[str, dict[str, CaseOutcome]]:
+    """The outcomes that the retention probes have not recorded already: a check counts once per case."""
+    known = set() if measured is None else {(c.case, t.test) for c in measured.cases for t in c.tests}
+    kept = {case: {n: o for n, o in tests.items() if (case, n) not in known} for case, tests in seen.items()}
+    return {case: tests for case, tests in kept.items() if tests}
 
 
-def _least(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else min(one, other)
+def _relative(path: Path, root: Path) -> str:
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def _answer(report: pytest.TestReport, status: Status) -> SuiteAnswer:

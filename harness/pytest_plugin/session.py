@@ -136,6 +136,10 @@ class HarnessSession:
             except HarnessError as error:
                 self._failure = error
                 raise
+            except OSError as error:
+                where = self.project.store.parent
+                self._failure = GenerationError(f"{where}: cannot be written ({error}). Make room or mend its rights.")
+                raise self._failure from error
         return self._answers
 
     @property

@@ -20,21 +20,18 @@ def test_names_the_answer(case, response, {fixture}):
 
 
 def suite(project, fixture, asks, value, asserts="pass"):
+    project.facts(60)
     project.write("suites/test_facts.py", FIXTURE.format(fixture=fixture, asks=asks, value=value, asserts=asserts))
     return "suites", f"--model={project.model('cand')}", f"--baseline={project.model('base')}"
 
 
 def test_a_fixture_may_work_on_the_case(project):
     arguments = suite(project, "wanted", "case", "case.target", "assert wanted == case.target")
-    project.facts(60)
-    project.model("cand"), project.model("base")
     assert project.run(*arguments).ret == 0
 
 
 def test_the_request_is_that_of_the_test(project):
     arguments = suite(project, "request_of_mine", "request", "request", "assert request_of_mine.node.name")
-    project.facts(60)
-    project.model("cand"), project.model("base")
     source = project.path / "suites" / "test_facts.py"
     source.write_text(
         source.read_text().replace("def test_names_the_answer(case", "def test_names_the_answer(request, case")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.gate import decide
+
 
 @pytest.fixture
 def models(project):
@@ -148,3 +150,46 @@ def test_retention_is_one_test_over_all_of_its_sets(project):
         assert set(sets) == {"general/animals", "general/colours"}
         assert sets["general/colours"].retention
         assert sum(c.candidate for c in sets["general/colours"].cases) == 10
+
+
+@pytest.mark.parametrize(
+    "option", ["--ignore=suites/test_more.py", "--ignore-glob=*more*", "-opython_files=test_f*.py"]
+)
+def test_leaving_files_out_makes_the_run_partial(project, models, option):
+    project.write("suites/test_more.py", "def test_more():\n    assert False\n")
+    project.run("suites", option, *models)
+    assert project.record().partial is not None
+
+
+def test_a_file_that_cannot_be_collected_makes_the_run_partial(project, models):
+    project.write("suites/test_more.py", "import no_such_module\n")
+    project.run("suites", "--continue-on-collection-errors", *models)
+    assert project.record().partial is not None
+
+
+def test_a_suite_and_the_retention_probes_judge_one_set_side_by_side(project):
+    project.facts(60, checks=[{"includes": "answer"}])
+    project.golden("facts", [*project.cases, {"id": "unchecked", "input": "Who?", "target": "answer unchecked"}])
+    project.cases.append({"id": "unchecked", "target": "answer unchecked"})
+    suite = project.path / "suites" / "test_facts.py"
+    suite.write_text(
+        suite.read_text().replace('golden("facts")', 'golden("facts", lane="red_line")')
+        + "\n@pytest.mark.golden('facts')\ndef test_kept(retention):\n    assert retention.not_worse()\n"
+    )
+    models = [f"--model={project.model('cand', ['unchecked'])}", f"--baseline={project.model('base')}"]
+    assert project.run("suites", *models).ret == 1
+    record = project.record()
+    assert decide(record, record.policy).status == "FAIL"
+    assert {one.name for one in record.sets} == {"facts", "facts (suites)"}
+
+
+def test_a_check_counts_once_however_often_it_is_collected(project):
+    project.facts(60, checks=[{"includes": "answer"}])
+    project.write(
+        "suites/test_facts.py",
+        "import pytest\n@pytest.mark.golden('facts')\ndef test_kept(retention):\n    assert retention.not_worse()\n",
+    )
+    models = [f"--model={project.model('cand')}", f"--baseline={project.model('base')}"]
+    project.run("suites", "golden_sets", *models)
+    (only,) = project.record().sets
+    assert [len(case.tests) for case in only.cases] == [1] * 60
