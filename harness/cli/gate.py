@@ -78,6 +78,8 @@ def run_gate(project: Project, model: str, baseline: str | None = None) -> int:
 
     The record is read back from disk, so that the verdict is that of the artefact which promote will read.
     """
+    from harness.record import read_record
+
     suites = project.config.gate.suites
     for suite in suites:
         if not (project.root / suite).exists():
