@@ -178,7 +178,8 @@ class RunResults:
         self.record = write_record(self.folder, record, texts)
 
     def _write_report(self, texts: dict[str, Response]) -> None:
-        from harness.report.html import build_page, write_page
+        from harness.report.html import write_page
+        from harness.report.pages import build_page
 
         assert self.folder is not None, "the record is there"
         assert self.record is not None, "the record is there"
