@@ -15,7 +15,7 @@ from harness.gate import decide
 from harness.record import read_record, read_texts
 from harness.registry import Registry
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SETTINGS = """

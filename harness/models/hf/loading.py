@@ -113,7 +113,7 @@ class HfModel:
         """Answers in order, by the model's own chat template.
 
         Greedy texts are those of `model.generate` on the same batches. In float32 they do not depend on the batch
-        at all; in bfloat16 rounding does, and a near-tie can then end in another text: on SmolLM2 about a quarter of
+        at all; in bfloat16 rounding does, and a near-tie can then end in another text: on SmolLM2 a third of
         free answers differ somewhere between batches of 32 and of 1.
 
         When memory runs out the batch is halved, down to one request; then GenerationError.
