@@ -37,7 +37,7 @@ _INDEX_LIKE = re.compile(
 _FORBIDDEN_IN_ID = re.compile(r"::|[\[\]/\\\x00-\x1f\x7f\u2028\u2029]")
 
 
-class GoldenCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GoldenCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One case. Its kind follows from its fields: `input` or `messages` is asked, with `choices` it is
     multiple choice by log-likelihood (`answer` is one of `choices`), and `text` is scored as prose.
 

@@ -39,7 +39,7 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     dtype: str
 
 
-class TestResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TestResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One test (function or data check) on one case. Scores are shares of passed samples in [0, 1]."""
 
     __test__ = False  # not a pytest class
@@ -52,7 +52,7 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     explanation: str = ""
 
 
-class CaseResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CaseResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One case of one set. A case passes a sample when all its tests do; scores are shares of passed samples.
 
     `answers[role]` are the store keys of the samples' texts, found in the texts file beside the record.
@@ -75,7 +75,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cut_off: int = 0
 
 
-class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """A further measurement on a set's cases, aligned by `cases`.
 
     `role`: "alarm" raises the gate's alarm when the candidate is significantly worse; "advisory" is only

@@ -11,14 +11,14 @@ from typing import Literal, Protocol, runtime_checkable
 import msgspec
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
 
 
-class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """How tokens are chosen. Greedy unless a temperature is set; `generation_config.json` is ignored."""
 
     max_tokens: int = 256
@@ -28,7 +28,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seed: int = 0
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One conversation to be continued.
 
     `case` names the golden case for messages to the user and for scripted models; it is no part of the store
@@ -43,7 +43,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     replica: int = 0
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """What the model said. `finish_reason` "length" means that it was cut off at `max_tokens`."""
 
     text: str
@@ -60,7 +60,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"Response({shown!r}{cut})"
 
 
-class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Ask for the log-likelihood of `text` as the assistant's answer to `messages`; with no messages, as
     plain prose.
 
@@ -73,7 +73,7 @@ class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     kl: bool = False
 
 
-class TokenScores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TokenScores(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Teacher-forced log-probabilities of each token of `text` in nats.
 
     `kl_to_base[t]` is `sum_v p_base log(p_base / p)` at each token, where it was asked for and can be

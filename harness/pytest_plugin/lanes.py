@@ -23,7 +23,7 @@ Outcome = Literal["passed", "missed", "failed", "unstable", "inconclusive", "inv
 EXPLANATION = 600
 
 
-class CaseOutcome(msgspec.Struct, kw_only=True):
+class CaseOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One test on one case: pass or miss per sample, by role. Travels from worker to controller as builtins."""
 
     set: str
@@ -31,18 +31,18 @@ class CaseOutcome(msgspec.Struct, kw_only=True):
     test: str
     lane: Lane
     status: Outcome
-    candidate: list[int]
-    baseline: list[int] | None
+    candidate: tuple[int, ...]
+    baseline: tuple[int, ...] | None
     explanation: str
-    keys: list[str]
-    baseline_keys: list[str]
+    keys: tuple[str, ...]
+    baseline_keys: tuple[str, ...]
     same: bool | None
     cut_off: int
 
 
 OUTCOME = pytest.StashKey[CaseOutcome]()
 
-#: Attribute of a test report that carries what we know of it, as builtins, from worker to controller.
+#: Attribute of a test report that carries what we know of it to the controller; from a worker as builtins.
 TOLD = "harness"
 
 
@@ -99,8 +99,8 @@ def run_item(item: pytest.Item) -> None:
         candidate=candidate,
         baseline=baseline,
         explanation="" if miss is None else str(miss)[:EXPLANATION],
-        keys=list(session.keys(param, "candidate")),
-        baseline_keys=list(session.keys(param, "baseline")),
+        keys=session.keys(param, "candidate"),
+        baseline_keys=session.keys(param, "baseline"),
         same=[a.text for a in answers] == [b.text for b in versus] if versus else None,
         cut_off=sum(answer.finish_reason == "length" for answer in answers),
     )
@@ -112,7 +112,7 @@ def run_item(item: pytest.Item) -> None:
         raise pytest.skip.Exception(_first_line(miss), _use_item_location=True)
 
 
-def _status(candidate: list[int], lane: Lane, session: HarnessSession) -> Outcome:
+def _status(candidate: tuple[int, ...], lane: Lane, session: HarnessSession) -> Outcome:
     broken = candidate.count(0)
     if not broken:
         return "passed"
@@ -146,21 +146,18 @@ def _asker(item: pytest.Item, versus: tuple[Response, ...]) -> Callable[[tuple[R
 
 def _ask_each(
     ask: Callable[[tuple[Response, ...]], None], answers: tuple[Response, ...], item: pytest.Item
-) -> tuple[list[int], list[BaseException | None]]:
+) -> tuple[tuple[int, ...], list[BaseException | None]]:
     """1 or 0 per sample, and each miss. A test that reads all samples is asked once."""
     whole = "responses" in getattr(item, "fixturenames", ())
-    passes: list[int] = []
     misses: list[BaseException | None] = []
     for samples in [answers] if whole else [(answer,) for answer in answers]:
         try:
             ask(samples)
         except (AssertionError, pytest.fail.Exception) as miss:
-            passes.append(0)
             misses.append(miss)
         else:
-            passes.append(1)
             misses.append(None)
-    return passes, misses
+    return tuple([int(miss is None) for miss in misses]), misses
 
 
 def _test_name(item: pytest.Item) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,10 @@ class RunResults:
             return
         if "sets" in told:
             self._retention.update(dict.fromkeys(told["sets"]))
-        if "case" in told:
-            outcome = msgspec.convert(told["case"], CaseOutcome)
+        # Taken out: pytest keeps the reports, and others may want to write them as JSON.
+        outcome = told.pop("case", None)
+        if outcome is not None:
+            outcome = msgspec.convert(outcome, CaseOutcome)
             self._outcomes.setdefault((outcome.set, outcome.case), {})[outcome.test] = outcome
             self.failed += outcome.status == "failed"
             return
@@ -291,19 +293,19 @@ def _case_result(golden: GoldenSet, index: int, tests: dict[str, CaseOutcome]) -
     )
 
 
-def _all_pass(samples: list[list[int]]) -> float:
+def _all_pass(samples: list[tuple[int, ...]]) -> float:
     """Share of samples in which every test passed; tests that judge all samples at once hold for each."""
     width = max(len(s) for s in samples)
     columns = [[s[i] if len(s) > 1 else s[0] for s in samples] for i in range(width) if _in_all(samples, i)]
     return _mean([int(all(column)) for column in columns])
 
 
-def _in_all(samples: list[list[int]], index: int) -> bool:
+def _in_all(samples: list[tuple[int, ...]], index: int) -> bool:
     # A red line may have more samples than the rate tests of its case; only shared ones make a case's share.
     return all(len(s) == 1 or index < len(s) for s in samples)
 
 
-def _mean(values: list[int]) -> float:
+def _mean(values: Sequence[int]) -> float:
     return sum(values) / len(values)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import sys
 from pathlib import Path
 
 import jinja2
@@ -50,6 +52,7 @@ def write_page(folder: Path, page: Page) -> Path:
 @functools.cache
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
+        bytecode_cache=_compiled_templates(),
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         # By file ending it would leave .j2 unescaped.
         autoescape=True,
@@ -57,3 +60,13 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _compiled_templates() -> jinja2.BytecodeCache | None:
+    """Beside the templates, as Python keeps compiled modules beside theirs; None where it would not."""
+    folder = _TEMPLATES / "__pycache__"
+    with contextlib.suppress(OSError):
+        if not sys.dont_write_bytecode:
+            folder.mkdir(exist_ok=True)
+    usable = not sys.dont_write_bytecode and os.access(folder, os.W_OK)
+    return jinja2.FileSystemBytecodeCache(str(folder)) if usable else None
