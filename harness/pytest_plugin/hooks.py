@@ -97,6 +97,7 @@ class LaneHooks:
             # What was imported and collected lives until the run ends, and walking it again and again would take the
             # garbage collector a fifth of the time of 10,000 scripted cases.
             gc.freeze()
+            session.config.add_cleanup(gc.unfreeze)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -148,7 +149,6 @@ class LaneHooks:
         return WORDS.get(told["status"])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        gc.unfreeze()
         output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
         if output is not None and self.session.stats is not None:
             output["harness"] = msgspec.to_builtins(self.session.stats)
