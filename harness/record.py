@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import math
@@ -191,6 +192,26 @@ def read_record(path: Path) -> RunRecord:
         return msgspec.json.decode(data, type=RunRecord)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecordError(f"{file}: not a run record ({error}). Run the suites again for a new one.") from error
+
+
+def newest_record(reports: Path) -> RunRecord | None:
+    """The newest complete run below `reports` that compared two models; None where there is none.
+
+    Records that cannot be read are passed over: a damaged one says nothing of the sets.
+    """
+    files: list[tuple[float, str, Path]] = []
+    for file in reports.glob(f"*/{RECORD_FILE}"):
+        with contextlib.suppress(OSError):
+            files.append((file.stat().st_mtime, file.parent.name, file))
+    for _, _, file in sorted(files, reverse=True):
+        try:
+            record = read_record(file)
+        except RecordError:
+            continue
+        compared = record.baseline is not None and record.baseline.digest != record.candidate.digest
+        if record.partial is None and compared:
+            return record
+    return None
 
 
 def read_texts(folder: Path, record: RunRecord) -> dict[str, Response]:

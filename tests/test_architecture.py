@@ -21,6 +21,7 @@ FLOORS = (
     {"promotion"},
     {"aliases"},
     {"gate"},
+    {"controls"},
     {"verdict"},
     {"pairs"},
     {"scores", "retention"},

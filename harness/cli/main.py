@@ -15,6 +15,7 @@ from harness.errors import GenerationError, HarnessError, JudgeError, PromotionR
 COMMANDS = {
     "train": "harness.cli.train:train",
     "gate": "harness.cli.gate:gate",
+    "suites": "harness.cli.suites:suites",
     "models": "harness.cli.models:models",
     "report": "harness.cli.gate:report",
     "demo": "harness.cli.demo:demo",

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from harness.answers import Answer, Status
+from harness.controls import CODE, control
 from harness.errors import HarnessError
 from harness.gate import Verdict, decide
 from harness.golden import GoldenSet
@@ -37,6 +38,9 @@ from harness.record import (
 
 #: Packages whose versions can change an answer.
 VERSIONED = ("finetune-harness", "torch", "transformers", "peft", "bitsandbytes", "numpy", "scipy", "pytest")
+
+#: At most this many cases of each set are controlled in every run; `harness suites check` controls them all.
+CONTROLLED = 200
 
 #: Exit statuses beyond pytest's own.
 INCONCLUSIVE, INVALID = 10, 11
@@ -200,6 +204,7 @@ class RunResults:
         names = sorted({*by_set, *self._retention})
         for golden in golden_sets(self.config, tuple(names)) if names else ():
             path = _relative(golden.path, self.session.project.root)
+            self._control(golden, path)
             measured = None
             if golden.name in self._retention:
                 measured = msgspec.structs.replace(self.session.measure(golden), path=path)
@@ -220,6 +225,13 @@ class RunResults:
             )
             self._keep_texts(golden, result, texts)
             yield result
+
+    def _control(self, golden: GoldenSet, path: str) -> None:
+        """A set that cannot tell right from wrong makes the run INVALID, whatever the models answered."""
+        faults = control(golden, file=path, at_most=CONTROLLED).faults
+        if faults:
+            reason = f"{faults[0].where}: {faults[0].message} All of its faults: harness suites check {golden.name}"
+            self._errors.append(SuiteAnswer(test=f"control {CODE} of {golden.name}", status="INVALID", reason=reason))
 
     def _keep_texts(self, golden: GoldenSet, result: SetResult, texts: dict[str, Response]) -> None:
         texts.update(self.session.texts(k for case in result.cases for keys in case.answers.values() for k in keys))

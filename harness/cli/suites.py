@@ -1,0 +1,117 @@
+"""`harness suites`: what the golden sets are worth, before any model is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.status import FAILED, PASSED, USAGE
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from harness.config import Project
+    from harness.controls import Finding, SetControl
+    from harness.golden import GoldenSet
+
+
+@click.group()
+def suites() -> None:
+    """Check the golden sets, and print what they can see. No model is asked."""
+
+
+@suites.command()
+@click.argument("patterns", nargs=-1, metavar="[SET]...")
+def check(patterns: tuple[str, ...]) -> int:
+    """Validate golden sets, and control them (T20).
+
+    SET is a name or pattern (refunds, 'retention/*'); default: all. Each set's own targets must pass its own checks,
+    targets of other cases must fail them, and no check may pass whatever is answered. Where there is a record, sets
+    on which its baseline is near 0 or 1 are named.
+
+    Exit status: 0 sound, warnings or not; 1 a control failed; 4 a set cannot be read.
+    """
+    from harness.config import load_project
+    from harness.controls import control
+    from harness.report.visible import visible
+
+    project = load_project(Path.cwd())
+    golden, unreadable = _load(project, patterns)
+    files = {one.name: _file(project, one) for one in golden}
+    controls = [control(one, file=files[one.name]) for one in golden]
+    findings = [finding for one in controls for finding in one.findings]
+    findings += _saturated(project, golden, files)
+    for one in controls:
+        click.echo(visible(_line(one)))
+    for finding in findings:
+        click.echo(visible(repr(finding)))
+    for message in unreadable:
+        click.echo(visible(message))
+    faults = sum(finding.severity == "fault" for finding in findings)
+    click.echo(
+        f"{_many(len(controls), 'set')}, {_many(sum(one.cases for one in controls), 'case')}: "
+        f"{_many(faults, 'fault')}, {_many(len(findings) - faults, 'warning')}, {len(unreadable)} unreadable"
+    )
+    if unreadable:
+        return USAGE
+    return FAILED if faults else PASSED
+
+
+def _load(project: Project, patterns: tuple[str, ...]) -> tuple[list[GoldenSet], list[str]]:
+    """Every set that can be read, and what is wrong with the others: all of them, not only the first."""
+    import fnmatch
+
+    from harness.checks import validate
+    from harness.errors import GoldenSetError, unknown_name
+    from harness.golden import ENDING, find_golden_sets, load_golden_set
+
+    names = find_golden_sets(project.golden_sets) if project.golden_sets.is_dir() else []
+    if not names:
+        raise GoldenSetError(f"{project.golden_sets}: no golden set. Write one: refunds.jsonl, a case a line.")
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            raise GoldenSetError(f"{project.golden_sets}: {unknown_name('golden set', pattern, names)}")
+    found, unreadable = [], []
+    for name in names:
+        if patterns and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            continue
+        try:
+            path = project.golden_sets / f"{name}{ENDING}"
+            found.append(load_golden_set(path, root=project.golden_sets, validate_check=validate))
+        except HarnessError as error:
+            unreadable.append(str(error))
+    return found, unreadable
+
+
+def _saturated(project: Project, golden: list[GoldenSet], files: dict[str, str]) -> list[Finding]:
+    from harness.controls import saturated
+    from harness.record import newest_record
+
+    record = newest_record(project.reports)
+    if record is None:
+        return []
+    digests = {one.name: one.digest for one in golden}
+    current = {one.name: files[one.name] for one in record.sets if digests.get(one.name) == one.digest}
+    return saturated(record, project.config.gate, current)
+
+
+def _line(one: SetControl) -> str:
+    told = [f"{one.name}: {_many(one.cases, 'case')}"]
+    if one.kind == "text":
+        told.append("prose: nothing to control")
+    elif one.own is None:
+        told.append("no targets with checks: only pinned checks show")
+    else:
+        told.append(f"{one.targets} targets, own {one.own:.0%}")
+    if one.shuffled is not None:
+        told.append(f"shuffled {one.shuffled:.0%} (chance {one.chance:.0%})")
+    return ", ".join(told)
+
+
+def _file(project: Project, golden: GoldenSet) -> str:
+    return str(golden.path.relative_to(project.root) if golden.path.is_relative_to(project.root) else golden.path)
+
+
+def _many(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
