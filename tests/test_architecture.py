@@ -17,7 +17,7 @@ MODULES = sorted((ROOT / "harness").rglob("*.py"))
 #: From the top of the house to the cellar. A room imports from the lines below its own only.
 FLOORS = (
     {"cli", "pytest_plugin"},
-    {"report", "registry"},
+    {"report", "registry", "environment"},
     {"promotion"},
     {"aliases"},
     {"gate"},
@@ -52,7 +52,7 @@ ONLY = {
 HOMES = {
     **dict.fromkeys(
         ("torch", "transformers", "peft", "accelerate", "bitsandbytes"),
-        ("models/hf", "models/smollm2", "training/"),
+        ("models/hf", "models/smollm2", "models/devices", "training/"),
     ),
     "vllm": ("models/vllm",),
     "openai": ("models/openai",),
