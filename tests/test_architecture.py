@@ -17,7 +17,7 @@ MODULES = sorted((ROOT / "harness").rglob("*.py"))
 #: From the top of the house to the cellar. A room imports from the lines below its own only.
 FLOORS = (
     {"cli", "pytest_plugin"},
-    {"report", "registry", "environment"},
+    {"report", "registry", "starter", "environment"},
     {"promotion"},
     {"aliases"},
     {"gate"},

@@ -13,6 +13,7 @@ from harness.cli.status import FAILED, INTERRUPTED, INVALID, PASSED, USAGE
 from harness.errors import GenerationError, HarnessError, JudgeError, PromotionRefused, Unanswered
 
 COMMANDS = {
+    "init": "harness.cli.init:init",
     "doctor": "harness.cli.doctor:doctor",
     "train": "harness.cli.train:train",
     "gate": "harness.cli.gate:gate",
