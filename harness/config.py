@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import fnmatch
 import hashlib
 import tomllib
@@ -13,12 +14,83 @@ import msgspec
 from harness.errors import ConfigError, unknown_name
 
 
+class CaseGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Cases that the policy asks something of together: those with any of `tags`, in the sets that `sets` match.
+
+    Without `tags`, all cases of these sets; without `sets`, tagged cases of any set. `margin`, `improve` and `floor`
+    mean what they mean for one set.
+    """
+
+    tags: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    margin: float | None = None
+    improve: bool = False
+    floor: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tags and not self.sets:
+            raise ValueError("a group names its cases: give it tags, sets, or both")
+        if self.margin is None and self.floor is None and not self.improve:
+            raise ValueError("a group asks something: give it a margin, a floor, or improve = true")
+        if self.margin is not None and not 0 < self.margin < 1:
+            raise ValueError(f"margin = {self.margin}: a margin is a share between 0 and 1 (0.05 = 5 points)")
+        if self.floor is not None and not 0 < self.floor <= 1:
+            raise ValueError(f"floor = {self.floor}: a floor is a share above 0 and up to 1 (0.9 = 90%)")
+
+    def holds(self, set_name: str, tags: tuple[str, ...]) -> bool:
+        """Does a case of this set with these tags belong here?"""
+        if self.sets and not matches(set_name, self.sets):
+            return False
+        return not self.tags or any(tag in self.tags for tag in tags)
+
+
+class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody answers, by name and until a date, for something that would fail the candidate.
+
+    With a `case`: its broken red line is excused, and where it is newly missed it counts as unchanged; `criterion`
+    narrows it to one of the two. Without a case: the `alarm` of the set. `expires` is the last day on which it holds.
+    A waiver never excuses a comparison that cannot be trusted.
+    """
+
+    set: str
+    owner: str
+    reason: str
+    expires: datetime.date
+    case: str | None = None
+    criterion: Literal["red line", "ratchet", "alarm"] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("set", "owner", "reason"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"a waiver says its {name}: it may not be empty")
+        if self.case is None and self.criterion != "alarm":
+            raise ValueError(f'a waiver of {self.set} names a case, or the whole set\'s criterion = "alarm"')
+        if self.case is not None and self.criterion == "alarm":
+            raise ValueError(f"an alarm is a set's, not that of case {self.case!r}: leave one of the two out")
+
+    def excuses(self, criterion: Literal["red line", "ratchet", "alarm"]) -> bool:
+        """Is it about this kind of thing?"""
+        return criterion == self.criterion or (self.criterion is None and criterion != "alarm")
+
+    def holds_on(self, day: str) -> bool:
+        """Does it still apply on this day (YYYY-MM-DD)?"""
+        return day <= self.expires.isoformat()
+
+    @property
+    def about(self) -> str:
+        """What it excuses, in words."""
+        if self.case is None:
+            return f"alarm of {self.set}"
+        return f"{self.criterion or 'case'} {self.set}/{self.case}"
+
+
 class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a candidate must do to ship. Committed before the first candidate; its digest is in every record.
 
     `margin` is the largest drop in pass rate (0.05 = 5 points) that still counts as "not worse", for all guard sets
     pooled; `margins` gives single sets (by name or pattern) a bar of their own as well. Sets matched by `improve`
     are targets and must get better; every other set is a guard. `floors` are least pass rates of single sets.
+    `groups` ask the same of cases by tag; `waivers` excuse what somebody answers for.
     """
 
     margin: float = 0.05
@@ -28,6 +100,8 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     floors: dict[str, float] = {}
     on_inconclusive: Literal["block", "warn"] = "block"
     suites: tuple[str, ...] = ("suites/",)
+    groups: dict[str, CaseGroup] = {}
+    waivers: tuple[Waiver, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in [("margin", self.margin), *((f"margins.{k}", v) for k, v in self.margins.items())]:
@@ -57,8 +131,13 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def digest(self) -> str:
-        """sha256 of the policy's canonical JSON."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+        """sha256 of the policy's canonical JSON. Keys that came later count once they are used, so that a policy
+        keeps the digest it had."""
+        table = msgspec.to_builtins(self)
+        for later in ("groups", "waivers"):
+            if not table[later]:
+                del table[later]
+        return hashlib.sha256(msgspec.json.encode(table, order="sorted")).hexdigest()
 
 
 class SamplingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,7 +235,13 @@ def load_project(start: Path) -> Project:
 def parse_config(table: dict[str, Any], *, where: str) -> HarnessConfig:
     """Validate a `[tool.harness]` table; `where` names it in errors."""
     _refuse_unknown(table, HarnessConfig, where, "tool.harness")
-    _refuse_unknown(table.get("gate", {}), GatePolicy, where, "tool.harness.gate")
+    gate = table.get("gate", {})
+    _refuse_unknown(gate, GatePolicy, where, "tool.harness.gate")
+    groups, waivers = gate.get("groups", {}), gate.get("waivers", [])
+    for name, group in groups.items() if isinstance(groups, dict) else ():
+        _refuse_unknown(group, CaseGroup, where, f"tool.harness.gate.groups.{name}")
+    for waiver in waivers if isinstance(waivers, list) else ():
+        _refuse_unknown(waiver, Waiver, where, "[tool.harness.gate.waivers]")
     _refuse_unknown(table.get("sampling", {}), SamplingConfig, where, "tool.harness.sampling")
     sets = table.get("sets", {})
     for name, own in sets.items() if isinstance(sets, dict) else ():

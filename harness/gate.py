@@ -4,7 +4,7 @@
 2. Alarm: a guard set on which the candidate is significantly worse (Holm over all of them) fails.
 3. Not worse: over all guard sets together, a drop of the margin must be ruled out; against the baseline, and
    for retention sets against the root base too, or promotions would lose one margin each.
-4. Own bar, target, floor: what the policy asks of single sets.
+4. Own bar, target, floor: what the policy asks of single sets, and of groups of cases.
 5. INVALID where the comparison cannot be trusted; else INCONCLUSIVE, in words.
 """
 
@@ -12,40 +12,53 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from harness.answers import SEVERITY, Answer, worst
-from harness.config import GatePolicy
+from harness.config import GatePolicy, Waiver
 from harness.errors import unknown_name
-from harness.pairs import PairedSet, Rival, changed, pair_sets
-from harness.record import RunRecord
-from harness.stats.guards import PairedSample, alarms, pooled_not_worse
-from harness.stats.intervals import Floats, Interval, wilson, zero_failures_bound
+from harness.groups import PairedGroup, group_criteria, group_verdict, pair_groups
+from harness.pairs import PairedSet, Rival, Watch, changed, pair_sets, watches
+from harness.record import CaseResult, RunRecord
+from harness.stats.guards import Alarm, alarms, pooled_not_worse
+from harness.stats.intervals import zero_failures_bound
 from harness.stats.power import detectable_drop
 from harness.verdict import (
     Criterion,
     SetVerdict,
     Verdict,
+    floor_criterion,
     listed,
     margin_criterion,
     plural,
     points,
     rate_in_words,
+    rate_interval,
     same_answers,
     target_criterion,
     up,
     versus,
 )
+from harness.waivers import account, find_waiver, in_force
 
 __all__ = ["Criterion", "SetVerdict", "Verdict", "decide"]
 
 
-def decide(record: RunRecord, policy: GatePolicy) -> Verdict:
-    """The verdict on `record` under `policy`, which need not be the one that the run was made with."""
-    sets = pair_sets(record, policy)
-    compared = [*_alarms(sets, policy), *_not_worse(sets, policy)]
+def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None) -> Verdict:
+    """The verdict on `record` under `policy`, which need not be the one that the run was made with.
+
+    `today` (YYYY-MM-DD) is the day on which waivers must hold; the day of the run unless given.
+    """
+    day = record.created[:10] if today is None else today
+    waivers = in_force(policy, day)
+    used: list[Waiver] = []
+    sets = pair_sets(record, policy, waivers)
+    groups = pair_groups(sets, policy)
+    used += [waiver for one in sets for excused in one.excused.values() for waiver in excused.values()]
+    compared = [*_alarms(sets, policy, waivers, used), *_not_worse(sets, policy)]
     compared += [criterion for one in sets for criterion in _own_terms(one, policy)]
-    criteria = [*_complete(record, policy, sets), *_red_lines(record), *compared, *_suites(record)]
+    compared += [criterion for one in groups for criterion in group_criteria(one)]
+    red = list(_red_lines(record, waivers, used))
+    criteria = [*_complete(record, policy, sets, groups), *red, *compared, *_suites(record)]
     if not compared and not any(c.name == "complete" for c in criteria):
         criteria.append(
             Criterion(
@@ -62,12 +75,21 @@ def decide(record: RunRecord, policy: GatePolicy) -> Verdict:
         baseline=None if record.baseline is None else record.baseline.label,
         policy_digest=policy.digest,
         criteria=tuple(criteria),
-        sets=tuple(_set_verdict(one, sets, criteria, policy.margin) for one in sets),
+        sets=tuple(_set_verdict(one, sets, criteria, policy.margin, used) for one in sets),
         notes=tuple(_notes(record, sets)),
+        groups=tuple(group_verdict(one, criteria) for one in groups),
+        waivers=tuple(account(policy, day, used, _run(record) if policy.waivers else ())),
     )
 
 
-def _complete(record: RunRecord, policy: GatePolicy, sets: Sequence[PairedSet]) -> Iterator[Criterion]:
+def _run(record: RunRecord) -> set[tuple[str, str | None]]:
+    """Every set and every case that a waiver can name."""
+    return {(one.name, case) for one in record.sets for case in (None, *(c.case for c in one.cases))}
+
+
+def _complete(
+    record: RunRecord, policy: GatePolicy, sets: Sequence[PairedSet], groups: Sequence[PairedGroup]
+) -> Iterator[Criterion]:
     """Everything that makes this no comparison to be trusted."""
 
     def invalid(summary: str, reason: str, of: str | None = None, cases: tuple[str, ...] = ()) -> Criterion:
@@ -108,18 +130,26 @@ def _complete(record: RunRecord, policy: GatePolicy, sets: Sequence[PairedSet]) 
             if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
                 reason = f"The policy's {key} name a set that was not run: {unknown_name('set', pattern, names)}."
                 yield invalid(f"policy {key}: no set {pattern!r} in the run", reason)
+    for group in groups if record.partial is None else ():
+        if not group.n:
+            reason = (
+                f"The policy's group {group.name} holds no rated case of this run: no case has "
+                f"{' or '.join(group.policy.tags) or 'its sets'}. Tag cases in the golden sets, or mend the group."
+            )
+            yield invalid(f"policy groups: {group.name} is empty", reason)
 
 
-def _red_lines(record: RunRecord) -> Iterator[Criterion]:
-    asked, broken = 0, 0
+def _red_lines(record: RunRecord, waivers: Sequence[Waiver], used: list[Waiver]) -> Iterator[Criterion]:
+    asked, held, unstable = 0, 0, list[str]()
     for one in record.sets:
-        lines = [
-            (case.case, all(test.candidate >= 1 for test in case.tests if test.lane == "red_line"))
-            for case in one.cases
-            if any(test.lane == "red_line" for test in case.tests)
-        ]
-        breaks = tuple(case for case, held in lines if not held)
-        asked, broken = asked + len(lines), broken + len(breaks)
+        lines = [case for case in one.cases if any(test.lane == "red_line" for test in case.tests)]
+        broken = [case for case in lines if _breaks(case)]
+        shaky = [case for case in lines if case not in broken and any(test.unstable for test in case.tests)]
+        excused = {case.case: w for case in broken if (w := find_waiver(waivers, "red line", one.name, case.case))}
+        used += excused.values()
+        breaks = tuple(case.case for case in broken if case.case not in excused)
+        asked, held = asked + len(lines), held + len(lines) - len(broken)
+        unstable += [f"{one.name}/{case.case}" for case in shaky]
         if breaks:
             yield Criterion(
                 name="red lines",
@@ -130,71 +160,45 @@ def _red_lines(record: RunRecord) -> Iterator[Criterion]:
                 set=one.name,
                 cases=breaks,
             )
-    if asked and not broken:
+        for case, waiver in excused.items():
+            yield Criterion(
+                name="red lines",
+                status="PASS",
+                summary=f"{one.name} {case} broken, waived by {waiver.owner}",
+                reason=f"{one.name}: red line {case} is broken; {waiver.owner} answers for it until "
+                f"{waiver.expires.isoformat()}: {waiver.reason}.",
+                set=one.name,
+                cases=(case,),
+            )
+    if asked and held == asked:
         bound = points(up(zero_failures_bound(asked)))
+        short = f", {len(unstable)} unstable" if unstable else ""
+        told = f", {len(unstable)} of them unstable ({listed(tuple(unstable), 5)})" if unstable else ""
         yield Criterion(
             name="red lines",
             status="PASS",
-            summary=f"{asked} held; failure rates over {bound}% ruled out",
-            reason=f"{plural(asked, 'red line')}, none broken: at 95% this rules out failure rates over {bound}%.",
+            summary=f"{asked} held{short}; failure rates over {bound}% ruled out",
+            reason=f"{plural(asked, 'red line')}, none broken{told}: at 95% this rules out failure rates over "
+            f"{bound}%.",
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Watch:
-    """Something that may raise the alarm: a set's scores or one of its alarm probes, against one rival."""
-
-    of: str
-    rival: Rival
-    sample: PairedSample
-    cases: tuple[str, ...]
-    unit: str | None
+def _breaks(case: CaseResult) -> bool:
+    """Is a red line of this case broken for certain? One that failed in some samples only is unstable."""
+    return any(test.lane == "red_line" and test.candidate < 1 and not test.unstable for test in case.tests)
 
 
-def _watches(sets: Sequence[PairedSet]) -> Iterator[_Watch]:
-    for one in sets:
-        if one.target:
-            continue
-        for rival in one.comparisons:
-            yield _Watch(one.name, rival, one.sample(rival), one.ids, None)
-        for probe in one.result.probes:
-            for rival in one.rivals if probe.role == "alarm" and probe.cases else ():
-                values = probe.baseline if rival == "baseline" else probe.root
-                if values is not None:
-                    sample = PairedSample(
-                        name=f"{one.name} {probe.probe}",
-                        candidate=probe.candidate,
-                        baseline=values,
-                        higher_is_better=probe.higher_is_better,
-                    )
-                    yield _Watch(one.name, rival, sample, probe.cases, probe.unit)
-
-
-def _alarms(sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[Criterion]:
-    watches = list(_watches(sets))
-    found = alarms([watch.sample for watch in watches], policy.alpha)
+def _alarms(
+    sets: Sequence[PairedSet], policy: GatePolicy, waivers: Sequence[Waiver], used: list[Waiver]
+) -> Iterator[Criterion]:
+    watched = list(watches(sets))
+    found = alarms([watch.sample for watch in watched], policy.alpha)
     many = plural(len(found), "comparison")
-    for watch, alarm in zip(watches, found, strict=True):
-        if not alarm.fired:
-            continue
-        cases = tuple(watch.cases[i] for i in changed(watch.sample, worse=True))
-        lost, gained = alarm.discordant.only_baseline, alarm.discordant.only_candidate
-        by = f"{points(alarm.difference, sign=True)} points"
-        if watch.unit is not None and watch.unit.startswith("share"):
-            by = f"{points(abs(alarm.difference))} points worse"
-        elif watch.unit is not None:
-            by = f"{abs(alarm.difference):.3g} {watch.unit} worse"
-        yield Criterion(
-            name="alarm",
-            status="FAIL",
-            summary=f"{alarm.name}{versus(watch.rival)} {by} (-{lost} +{gained} of {alarm.n})",
-            reason=f"{alarm.name} got worse than the {watch.rival}: {by} over {plural(alarm.n, 'case')}, {lost} fell "
-            f"and {gained} rose (p = {alarm.adjusted:.2g}: {alarm.method}, Holm over {many}). "
-            f"Look first at {listed(cases)}.",
-            set=watch.of,
-            against=watch.rival,
-            cases=cases,
-        )
+    for watch, alarm in zip(watched, found, strict=True):
+        if alarm.fired:
+            waiver = find_waiver(waivers, "alarm", watch.of)
+            used += [] if waiver is None else [waiver]
+            yield _alarm(watch, alarm, many, waiver)
     if found and not any(alarm.fired for alarm in found):
         least = min(found, key=lambda alarm: alarm.adjusted)
         yield Criterion(
@@ -204,6 +208,31 @@ def _alarms(sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[Criterion
             reason=f"No alarm in {many}: nowhere is the candidate significantly worse (least p = "
             f"{least.adjusted:.2g}, {least.name}; an alarm needs {policy.alpha:g}).",
         )
+
+
+def _alarm(watch: Watch, alarm: Alarm, many: str, waiver: Waiver | None) -> Criterion:
+    cases = tuple(watch.cases[i] for i in changed(watch.sample, worse=True))
+    lost, gained = alarm.discordant.only_baseline, alarm.discordant.only_candidate
+    by = f"{points(alarm.difference, sign=True)} points"
+    if watch.unit is not None and watch.unit.startswith("share"):
+        by = f"{points(abs(alarm.difference))} points worse"
+    elif watch.unit is not None:
+        by = f"{abs(alarm.difference):.3g} {watch.unit} worse"
+    short, told = "", ""
+    if waiver is not None:
+        short = f", waived by {waiver.owner}"
+        told = f" {waiver.owner} answers for it until {waiver.expires.isoformat()}: {waiver.reason}."
+    return Criterion(
+        name="alarm",
+        status="FAIL" if waiver is None else "PASS",
+        summary=f"{alarm.name}{versus(watch.rival)} {by} (-{lost} +{gained} of {alarm.n}){short}",
+        reason=f"{alarm.name} got worse than the {watch.rival}: {by} over {plural(alarm.n, 'case')}, {lost} fell "
+        f"and {gained} rose (p = {alarm.adjusted:.2g}: {alarm.method}, Holm over {many}). "
+        f"Look first at {listed(cases)}.{told}",
+        set=watch.of,
+        against=watch.rival,
+        cases=cases,
+    )
 
 
 def _not_worse(sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[Criterion]:
@@ -226,8 +255,8 @@ def _own_terms(one: PairedSet, policy: GatePolicy) -> Iterator[Criterion]:
         if one.target and one.unchanged(rival):
             yield same_answers("target", one.name, rival, of=one.name)
         elif one.target:
-            rates = f"{rate_in_words(one.scores['candidate'])} against {rate_in_words(one.scores[rival])}"
-            yield target_criterion(found, rates, rival, of=one.name)
+            rates = " against ".join(rate_in_words(one.scores[role], one.weights) for role in ("candidate", rival))
+            yield target_criterion(found, rates, one.name, rival, of=one.name)
         if policy.own_margin(one.name) is None:
             continue
         if one.unchanged(rival):
@@ -236,14 +265,7 @@ def _own_terms(one: PairedSet, policy: GatePolicy) -> Iterator[Criterion]:
             yield margin_criterion("own bar", found, one.name, rival, of=one.name)
     least = policy.floor(one.name)
     if least is not None and one.cases:
-        scores = one.scores["candidate"]
-        yield Criterion(
-            name="floor",
-            status="PASS" if scores.mean() >= least else "FAIL",
-            summary=f"{one.name} {points(float(scores.mean()))}%, floor {points(least)}%",
-            reason=f"{one.name}: {rate_in_words(scores)} pass; the policy's floor is {points(least)}%.",
-            set=one.name,
-        )
+        yield floor_criterion(one.scores["candidate"], one.weights, least, one.name, of=one.name)
 
 
 def _suites(record: RunRecord) -> Iterator[Criterion]:
@@ -260,13 +282,15 @@ def _suites(record: RunRecord) -> Iterator[Criterion]:
         yield Criterion(name="suite", status="PASS", summary=told, reason=f"{told}.")
 
 
-def _set_verdict(one: PairedSet, sets: Sequence[PairedSet], criteria: Sequence[Criterion], margin: float) -> SetVerdict:
+def _set_verdict(
+    one: PairedSet, sets: Sequence[PairedSet], criteria: Sequence[Criterion], margin: float, used: Sequence[Waiver]
+) -> SetVerdict:
     baseline = one.comparisons.get("baseline")
     fell: tuple[str, ...] = ()
     rose: tuple[str, ...] = ()
     if baseline is not None:
-        sample, ids = one.sample("baseline"), one.ids
-        fell, rose = (tuple(ids[i] for i in changed(sample, worse=worse)) for worse in (True, False))
+        fell, rose = (one.flipped("baseline", worse=worse) for worse in (True, False))
+    waived = {w.case for w in used if w.set == one.name and w.case is not None}
     sees = None if baseline is None else baseline.minimum_detectable_effect
     if baseline is None and one.cases:
         sees = detectable_drop(0.0, len(one.cases))
@@ -276,15 +300,16 @@ def _set_verdict(one: PairedSet, sets: Sequence[PairedSet], criteria: Sequence[C
         target=one.target,
         retention=one.result.retention,
         n=len(one.cases),
-        candidate=_interval(one.scores["candidate"]),
-        baseline=_interval(one.scores.get("baseline")),
-        root=_interval(one.scores.get("root")),
+        candidate=rate_interval(one.scores["candidate"]),
+        baseline=rate_interval(one.scores.get("baseline")),
+        root=rate_interval(one.scores.get("root")),
         against_baseline=baseline,
         against_root=one.comparisons.get("root"),
         same_answers=baseline is not None and one.unchanged("baseline"),
         ratchet=fell,
         gained=rose,
         sees=sees,
+        waived=tuple(case.case for case in one.result.cases if case.case in waived),
     )
 
 
@@ -333,7 +358,3 @@ def _notes(record: RunRecord, sets: Sequence[PairedSet]) -> Iterator[str]:
     cut_off = sum(case.cut_off > 0 for one in record.sets for case in one.cases)
     if cut_off:
         yield f"{plural(cut_off, 'case')} with answers cut off at max_tokens"
-
-
-def _interval(scores: Floats | None) -> Interval | None:
-    return None if scores is None or not scores.size else wilson(float(scores.sum()), scores.size)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from harness.config import GatePolicy
+from harness.config import GatePolicy, Waiver
 from harness.record import CaseResult, Role, RunRecord, SetResult
 from harness.stats.guards import PairedSample
 from harness.stats.intervals import Floats
 from harness.stats.paired import PairedComparison, compare_paired
+from harness.waivers import find_waiver
 
 #: Whom a candidate is compared with.
 Rival = Literal["baseline", "root"]
@@ -22,7 +24,8 @@ class PairedSet:
     """One set, paired. `cases` are the rated ones: a case with nothing but red lines has no rate.
 
     `scores[role]` are in the order of `cases`; `comparisons` has the rivals whose every score is there and
-    `missing` the unpaired cases of the others.
+    `missing` the unpaired cases of the others. `excused[rival]` are the waived cases that score lower than the
+    rival: they count as unchanged, in guards only.
     """
 
     result: SetResult
@@ -33,6 +36,7 @@ class PairedSet:
     missing: dict[Rival, tuple[str, ...]]
     comparisons: dict[Rival, PairedComparison]
     clusters: tuple[str, ...] | None
+    excused: dict[Rival, Mapping[str, Waiver]]
 
     @property
     def name(self) -> str:
@@ -44,15 +48,35 @@ class PairedSet:
         """The rated cases' ids."""
         return tuple(case.case for case in self.cases)
 
-    def sample(self, rival: Rival) -> PairedSample:
-        """The scores as the guards' rule takes them."""
+    @property
+    def weights(self) -> Floats:
+        """The rated cases' weights."""
+        return np.array([case.weight for case in self.cases], dtype=np.float64)
+
+    def sample(self, rival: Rival, among: Sequence[int] | None = None) -> PairedSample:
+        """The scores as the guards' rule takes them: of all cases, or of those at the positions `among`."""
+        candidate, excused = self.scores["candidate"], self.excused.get(rival)
+        if excused:
+            candidate = np.where([case.case in excused for case in self.cases], self.scores[rival], candidate)
+        return self._sample(candidate, rival, among)
+
+    def seen(self, rival: Rival, among: Sequence[int] | None = None) -> PairedSample:
+        """The scores as they are, waived or not."""
+        return self._sample(self.scores["candidate"], rival, among)
+
+    def _sample(self, candidate: Floats, rival: Rival, among: Sequence[int] | None) -> PairedSample:
+        of = np.arange(len(self.cases)) if among is None else np.asarray(among, dtype=np.intp)
         return PairedSample(
             name=self.name,
-            candidate=self.scores["candidate"],
-            baseline=self.scores[rival],
-            clusters=self.clusters,
-            weights=[case.weight for case in self.cases],
+            candidate=candidate[of],
+            baseline=self.scores[rival][of],
+            clusters=None if self.clusters is None else [self.clusters[i] for i in of],
+            weights=self.weights[of],
         )
+
+    def flipped(self, rival: Rival, *, worse: bool) -> tuple[str, ...]:
+        """The ids of the cases that fell (or rose), the largest change first; waived ones too."""
+        return tuple(self.cases[i].case for i in changed(self.seen(rival), worse=worse))
 
     def unchanged(self, rival: Rival) -> bool:
         """Did both give byte-identical answers to every case, and get the same scores?"""
@@ -74,38 +98,48 @@ def rivals(record: RunRecord) -> tuple[Rival, ...]:
     return tuple(found)
 
 
-def pair_sets(record: RunRecord, policy: GatePolicy) -> list[PairedSet]:
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Something that may raise the alarm: a set's scores or one of its alarm probes, against one rival."""
+
+    of: str
+    rival: Rival
+    sample: PairedSample
+    cases: tuple[str, ...]
+    unit: str | None
+
+
+def pair_sets(record: RunRecord, policy: GatePolicy, waivers: Sequence[Waiver] = ()) -> list[PairedSet]:
     """Every set of the record, paired; retention sets that guard are paired with the root base as well."""
-    among = rivals(record)
-    labels = _clusters(record)
-    found = []
-    for i, one in enumerate(record.sets):
-        cases = tuple(case for case in one.cases if _is_rated(case))
-        target = policy.is_target(one.name)
-        # The baseline's and root's rates are shown wherever they were measured, compared or not.
-        values: dict[Role, list[float | None]] = {
-            "candidate": [case.candidate for case in cases],
-            "baseline": [case.baseline for case in cases],
-            "root": [case.root for case in cases],
-        }
-        paired = PairedSet(
-            result=one,
-            target=target,
-            cases=cases,
-            scores={role: np.array(v, dtype=np.float64) for role, v in values.items() if None not in v},
-            rivals=tuple(r for r in among if r == "baseline" or (one.retention and not target)),
-            missing={},
-            comparisons={},
-            clusters=None if labels is None else tuple(labels[i, case.case] for case in cases),
-        )
-        for rival in paired.rivals if cases else ():
-            if rival in paired.scores:
-                paired.comparisons[rival] = _compare(paired.sample(rival), policy.own_margin(one.name), policy)
-            else:
-                gaps = zip(cases, values[rival], strict=True)
-                paired.missing[rival] = tuple(case.case for case, value in gaps if value is None)
-        found.append(paired)
-    return found
+    return pair_results(record.sets, rivals(record), policy, waivers)
+
+
+def pair_results(
+    sets: Sequence[SetResult], among: Sequence[Rival], policy: GatePolicy, waivers: Sequence[Waiver] = ()
+) -> list[PairedSet]:
+    """These sets, paired with the rivals that there are; `waivers` are those in force."""
+    labels = _clusters(sets)
+    return [_pair(one, i, among, policy, waivers, labels) for i, one in enumerate(sets)]
+
+
+def watches(sets: Sequence[PairedSet]) -> Iterator[Watch]:
+    """Everything in the guards that may raise the alarm."""
+    for one in sets:
+        if one.target:
+            continue
+        for rival in one.comparisons:
+            yield Watch(one.name, rival, one.sample(rival), one.ids, None)
+        for probe in one.result.probes:
+            for rival in one.rivals if probe.role == "alarm" and probe.cases else ():
+                values = probe.baseline if rival == "baseline" else probe.root
+                if values is not None:
+                    sample = PairedSample(
+                        name=f"{one.name} {probe.probe}",
+                        candidate=probe.candidate,
+                        baseline=values,
+                        higher_is_better=probe.higher_is_better,
+                    )
+                    yield Watch(one.name, rival, sample, probe.cases, probe.unit)
 
 
 def changed(sample: PairedSample, *, worse: bool) -> list[int]:
@@ -119,6 +153,49 @@ def _is_rated(case: CaseResult) -> bool:
     return not case.tests or any(test.lane == "rate" for test in case.tests)
 
 
+def _pair(
+    one: SetResult,
+    position: int,
+    among: Sequence[Rival],
+    policy: GatePolicy,
+    waivers: Sequence[Waiver],
+    labels: Mapping[tuple[int, str], str] | None,
+) -> PairedSet:
+    cases = tuple(case for case in one.cases if _is_rated(case))
+    target = policy.is_target(one.name)
+    # The baseline's and root's rates are shown wherever they were measured, compared or not.
+    values: dict[Role, list[float | None]] = {
+        "candidate": [case.candidate for case in cases],
+        "baseline": [case.baseline for case in cases],
+        "root": [case.root for case in cases],
+    }
+    paired = PairedSet(
+        result=one,
+        target=target,
+        cases=cases,
+        scores={role: np.array(v, dtype=np.float64) for role, v in values.items() if None not in v},
+        rivals=tuple(r for r in among if r == "baseline" or (one.retention and not target)),
+        missing={},
+        comparisons={},
+        clusters=None if labels is None else tuple(labels[position, case.case] for case in cases),
+        excused={},
+    )
+    for rival in paired.rivals if cases else ():
+        if rival in paired.scores:
+            if waivers and not target:
+                paired.excused[rival] = _excused(paired, rival, waivers)
+            paired.comparisons[rival] = _compare(paired.sample(rival), policy.own_margin(one.name), policy)
+        else:
+            gaps = zip(cases, values[rival], strict=True)
+            paired.missing[rival] = tuple(case.case for case, value in gaps if value is None)
+    return paired
+
+
+def _excused(paired: PairedSet, rival: Rival, waivers: Sequence[Waiver]) -> dict[str, Waiver]:
+    fell = ((case, find_waiver(waivers, "ratchet", paired.name, case)) for case in paired.flipped(rival, worse=True))
+    return {case: waiver for case, waiver in fell if waiver is not None}
+
+
 def _compare(sample: PairedSample, own_margin: float | None, policy: GatePolicy) -> PairedComparison:
     return compare_paired(
         sample.candidate,
@@ -129,20 +206,20 @@ def _compare(sample: PairedSample, own_margin: float | None, policy: GatePolicy)
     )
 
 
-def _clusters(record: RunRecord) -> dict[tuple[int, str], str] | None:
+def _clusters(sets: Sequence[SetResult]) -> dict[tuple[int, str], str] | None:
     """Rewordings share the label of the case that they reword, in their own set or else in another.
 
     None where there are no rewordings: every case stands for itself.
     """
-    if not any(case.variant_of for one in record.sets for case in one.cases):
+    if not any(case.variant_of for one in sets for case in one.cases):
         return None
     home: dict[str, int] = {}
-    for i, one in enumerate(record.sets):
+    for i, one in enumerate(sets):
         for case in one.cases:
             if case.variant_of is None:
                 home.setdefault(case.case, i)
     labels = {}
-    for i, one in enumerate(record.sets):
+    for i, one in enumerate(sets):
         own = {case.case for case in one.cases}
         for case in one.cases:
             origin = case.variant_of or case.case

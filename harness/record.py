@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import importlib.metadata
 import math
 import os
 import zlib
@@ -41,7 +42,10 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class TestResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """One test (function or data check) on one case. Scores are shares of passed samples in [0, 1]."""
+    """One test (function or data check) on one case. Scores are shares of passed samples in [0, 1].
+
+    `unstable`: a red line that failed in some samples and not in the others, so that no break is confirmed.
+    """
 
     __test__ = False  # not a pytest class
 
@@ -51,6 +55,7 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     baseline: float | None = None
     root: float | None = None
     explanation: str = ""
+    unstable: bool = False
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -183,11 +188,13 @@ def read_record(path: Path) -> RunRecord:
     file = path / RECORD_FILE if path.is_dir() else path
     data = _read(file, "Runs write theirs to reports/<run-id>/record.json.")
     try:
-        version = msgspec.json.decode(data, type=_Versioned).version
-        if version > RECORD_VERSION:
+        found = msgspec.json.decode(data, type=_Versioned)
+        if found.version > RECORD_VERSION:
+            by = f"finetune-harness {found.harness_version}" if found.harness_version else "a newer harness"
             raise RecordError(
-                f"{file}: written by a newer harness (record version {version}; this one reads up to "
-                f"{RECORD_VERSION}). Upgrade finetune-harness."
+                f"{file}: record version {found.version}, written by {by}: this is a newer harness than yours. "
+                f"finetune-harness {importlib.metadata.version('finetune-harness')} reads up to version "
+                f"{RECORD_VERSION}. Upgrade finetune-harness."
             )
         return msgspec.json.decode(data, type=RunRecord)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -241,6 +248,7 @@ class _Versioned(msgspec.Struct):
     """All that must be understood of a record before its version is known."""
 
     version: int
+    harness_version: str = ""
 
 
 def _numbers(record: RunRecord) -> Iterator[tuple[str, float | None]]:

@@ -17,14 +17,15 @@ from harness.models.refs import ModelRef
 from harness.record import Role
 from harness.stats.intervals import wilson
 from harness.stats.paired import PairedComparison, compare_paired
+from harness.verdict import margin_status
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """The share of passed samples per case, for the candidate and, where there is one, the baseline.
 
     A sample passes when all of the case's checks do. `cases` are ids, `clusters` the ids of the questions
-    they reword (their own where they reword none). `margin` is the policy's for this set. `incomparable` says why
-    the two models cannot be compared; None where they can.
+    they reword (their own where they reword none), `weights` the cases' own; None where all count alike. `margin` is
+    the policy's for this set. `incomparable` says why the two models cannot be compared; None where they can.
     """
 
     golden_set: str
@@ -35,19 +36,23 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     margin: float
     same_answers: bool = False
     incomparable: str | None = None
+    weights: tuple[float, ...] | None = None
 
     @property
     def rate(self) -> float:
-        """The candidate's pass rate; each case counts once."""
-        return sum(self.candidate) / len(self.candidate)
+        """The candidate's pass rate; a case of weight 2 counts as two."""
+        return self._rate(self.candidate)
 
     @property
     def baseline_rate(self) -> float | None:
         """The baseline's pass rate, or None where there is no baseline."""
-        return None if self.baseline is None else sum(self.baseline) / len(self.baseline)
+        return None if self.baseline is None else self._rate(self.baseline)
 
     def not_worse(self, margin: float | None = None) -> Answer:
-        """Is a drop of `margin` (a share, 0.05 = 5 points; default: the policy's) ruled out? One-sided 95%."""
+        """Is a drop of `margin` (a share, 0.05 = 5 points; default: the policy's) ruled out? One-sided 95%.
+
+        As the gate judges a set with a bar of its own: FAIL only where more than the margin is lost for certain.
+        """
         invalid = self._invalid()
         if invalid is not None:
             return invalid
@@ -56,7 +61,8 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         compared = self.compare(margin)
         worst = _points(compared.lower_limit)
         allowed = f"{100 * compared.margin:g} points ({compared.margin * compared.n:.2g} of {compared.n} cases)"
-        match compared.answer.status:
+        status = margin_status(compared)
+        match status:
             case "PASS":
                 reason = f"a drop of {allowed} is ruled out: {worst} at worst"
             case "FAIL":
@@ -65,7 +71,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
                 more = (compared.cases_needed or 0) - compared.n
                 advice = f"; {more} more cases would settle it" if more > 0 else ""
                 reason = f"{worst} at worst: a drop of {allowed} is not ruled out{advice}"
-        return Answer(status=compared.answer.status, reason=f"{self._counts()}: {reason}")
+        return Answer(status=status, reason=f"{self._counts()}: {reason}")
 
     def better(self) -> Answer:
         """Is the pass rate higher than the baseline's? The two-sided 95% interval must lie above 0."""
@@ -88,9 +94,8 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"at_least({rate:g}): a rate is a share between 0 and 1, so 95% is 0.95.")
         passed = sum(self.candidate)
         interval = wilson(passed, len(self.cases))
-        status = "PASS" if self.rate >= rate else "FAIL"
         return Answer(
-            status=status,  # type: ignore[arg-type]
+            status="PASS" if self.rate >= rate else "FAIL",
             reason=f"{self.golden_set} {passed:.4g} of {len(self.cases)} pass ({self.rate:.1%}, 95% interval "
             f"{interval.low:.1%} to {interval.high:.1%}); {rate:.1%} is asked for",
         )
@@ -102,7 +107,12 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
             self.baseline or (),
             margin=self.margin if margin is None else margin,
             clusters=self.clusters,
+            weights=self.weights,
         )
+
+    def _rate(self, shares: tuple[float, ...]) -> float:
+        weights = self.weights or (1.0,) * len(shares)
+        return sum(w * x for w, x in zip(weights, shares, strict=True)) / sum(weights)
 
     def _invalid(self) -> Answer | None:
         if self.incomparable is not None:
@@ -167,6 +177,7 @@ def score_set(
         margin=policy.margin if own is None else own,
         same_answers=same,
         incomparable=_same_weights(refs),
+        weights=None if len({case.weight for case in cases}) == 1 else tuple(case.weight for case in cases),
     )
 
 

@@ -7,25 +7,30 @@ import unicodedata
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from harness.answers import SEVERITY, Answer, Status
 from harness.checks.score import printable
 from harness.config import GatePolicy
 from harness.pairs import Rival
-from harness.stats.intervals import Floats, Interval
+from harness.stats.intervals import Floats, Interval, wilson
 from harness.stats.paired import PairedComparison
+from harness.waivers import WaiverUse
 
 CriterionName = Literal["complete", "red lines", "alarm", "not worse", "own bar", "target", "floor", "suite"]
 
 #: Columns of a terminal line.
 WIDTH = 80
+#: Sets whose newly missed cases are named in the terminal; the report names all.
+SETS_NAMED = 6
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that was asked of the candidate, and the answer.
 
-    `set` is the golden set it is about, None for the whole run; `against` whom it was compared with. `reason`
-    is a plain sentence with the numbers, `summary` the same in a few words, `cases` those to look at first.
+    `set` is the golden set it is about, `group` the policy's group of cases; both None for the whole run. `against` is
+    whom it was compared with. `reason` is a plain sentence with the numbers, `summary` the same in a few words,
+    `cases` those to look at first.
     """
 
     name: CriterionName
@@ -35,13 +40,15 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     set: str | None = None
     against: Rival | None = None
     cases: tuple[str, ...] = ()
+    group: str | None = None
 
 
 class SetVerdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One golden set: its answer, its pass rates, and which cases changed.
 
     `answer` is the set's own: its criteria, and for a guard the pool's where it cannot stand alone. `ratchet`
-    are the cases that score lower than the baseline, worst first; `gained` those that score higher. `sees` is
+    are the cases that score lower than the baseline, worst first; `gained` those that score higher; `waived` the
+    newly missed cases and red lines that somebody answers for. `sees` is
     the drop in pass rate that this set alone would notice, 8 times in 10. `n` counts the rated cases; a case
     with nothing but red lines is not rated.
     """
@@ -60,6 +67,25 @@ class SetVerdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ratchet: tuple[str, ...]
     gained: tuple[str, ...]
     sees: float | None
+    waived: tuple[str, ...] = ()
+
+
+class GroupVerdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One group of the policy: its answer, its cases' pass rates, and how they changed against the baseline.
+
+    `cases` are "set/case", those that fell, worst first. `sees` is the drop that the group alone would notice, 8 times
+    in 10.
+    """
+
+    name: str
+    answer: Answer
+    n: int
+    sets: tuple[str, ...]
+    candidate: Interval | None
+    baseline: Interval | None
+    against_baseline: PairedComparison | None
+    cases: tuple[str, ...]
+    sees: float | None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +99,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     criteria: tuple[Criterion, ...]
     sets: tuple[SetVerdict, ...]
     notes: tuple[str, ...] = ()
+    groups: tuple[GroupVerdict, ...] = ()
+    waivers: tuple[WaiverUse, ...] = ()
 
     def exit_code(self, policy: GatePolicy) -> int:
         """0 PASS, 1 FAIL, 11 INVALID, 10 INCONCLUSIVE (0 where the policy only warns)."""
@@ -89,10 +117,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         against = "" if self.baseline is None else f" against {self.baseline}"
         lines = [f"{self.status}: {self.candidate}{against}"]
         lines += [f"  {c.status:<12} {c.name:<9} {c.summary}" for c in self._worst_first()]
-        for word, field in (("newly missed", "ratchet"), ("newly passed", "gained")):
-            counts = [f"{s.name} {len(getattr(s, field))}" for s in self.sets if getattr(s, field)]
-            if counts:
-                lines.append(f"  {word}: {', '.join(counts)}")
+        lines += [f"  {use.told}" for use in self.waivers if use.state != "not needed"]
+        missed = [one for one in self.sets if one.ratchet]
+        for one in missed[:SETS_NAMED]:
+            lines.append(f"  newly missed: {one.name} {len(one.ratchet)}: {_fitting(one.ratchet)}")
+        if missed[SETS_NAMED:]:
+            lines.append(f"  newly missed: {plural(len(missed) - SETS_NAMED, 'more set')}, see the report")
+        counts = [f"{one.name} {len(one.gained)}" for one in self.sets if one.gained]
+        if counts:
+            lines.append(f"  newly passed: {', '.join(counts)}")
         lines += [f"  note: {note}" for note in self.notes]
         return [clip(line) for line in lines]
 
@@ -126,9 +159,21 @@ def in_cases(share: float, n: int) -> str:
     return f"{points(share)} points = {number(round(share * n, 1))} of your {plural(n, 'case')}"
 
 
-def rate_in_words(scores: Floats) -> str:
-    """ "62 of 72 (86.1%)"; with partial scores "61.5 of 72"."""
-    return f"{number(round(float(scores.sum()), 1))} of {scores.size} ({points(float(scores.mean()))}%)"
+def pass_rate(scores: Floats, weights: Floats) -> float:
+    """The share that passes; a case of weight 2 counts as two."""
+    return float(np.average(scores, weights=weights))
+
+
+def rate_in_words(scores: Floats, weights: Floats) -> str:
+    """ "62 of 72 (86.1%)"; with partial scores "61.5 of 72". Where weights differ, the share is the weighted one."""
+    word = "" if weights.min() == weights.max() else "weighted "
+    share = points(pass_rate(scores, weights))
+    return f"{number(round(float(scores.sum()), 1))} of {scores.size} ({word}{share}%)"
+
+
+def rate_interval(scores: Floats | None) -> Interval | None:
+    """A pass rate for display; None where nothing was rated. Each case counts once."""
+    return None if scores is None or not scores.size else wilson(float(scores.sum()), scores.size)
 
 
 def number(value: float) -> str:
@@ -157,21 +202,34 @@ def listed(names: tuple[str, ...], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def margin_criterion(
-    name: CriterionName, found: PairedComparison, subject: str, rival: Rival, *, of: str | None
-) -> Criterion:
+def margin_status(found: PairedComparison) -> Status:
     """Is a drop of the margin ruled out? PASS, or FAIL where more than the margin is lost for certain."""
+    if found.lower_limit > -found.margin:
+        return "PASS"
+    return "FAIL" if found.upper_limit < -found.margin else "INCONCLUSIVE"
+
+
+def margin_criterion(
+    name: CriterionName,
+    found: PairedComparison,
+    subject: str,
+    rival: Rival,
+    *,
+    of: str | None,
+    group: str | None = None,
+) -> Criterion:
+    """Whether a drop of the margin is ruled out, in words."""
     margin = points(found.margin)
     bar = in_cases(found.margin, found.n)
     limit = points(up(max(0.0, -found.lower_limit)))
     seen = f"{points(found.difference, sign=True)} points, {_flips(found)}"
-    status: Status = "INCONCLUSIVE"
-    if found.lower_limit > -found.margin:
-        status, said = "PASS", f"drops over {limit} points ruled out ({margin} allowed)"
+    status = margin_status(found)
+    if status == "PASS":
+        said = f"drops over {limit} points ruled out ({margin} allowed)"
         told = f"not worse than the {rival} ({seen}): drops over {limit} points are ruled out; {bar} are allowed"
-    elif found.upper_limit < -found.margin:
+    elif status == "FAIL":
         least = points(-up(found.upper_limit))
-        status, said = "FAIL", f"at least {least} points lost ({margin} allowed)"
+        said = f"at least {least} points lost ({margin} allowed)"
         told = f"worse than the {rival} ({seen}): at least {least} points are lost; {bar} are allowed"
     else:
         more = _more_cases(found)
@@ -185,13 +243,21 @@ def margin_criterion(
             f"{opening} against the {rival} ({seen}): drops over {limit} points are ruled out, {margin} points "
             f"are not ({bar}); {hint}"
         )
-    start = f"{'' if of is None else of}{versus(rival)} ".lstrip()
+    start = f"{of or group or ''}{versus(rival)} ".lstrip()
     return Criterion(
-        name=name, status=status, summary=start + said, reason=f"{subject}: {told}.", set=of, against=rival
+        name=name,
+        status=status,
+        summary=start + said,
+        reason=f"{subject}: {told}.",
+        set=of,
+        against=rival,
+        group=group,
     )
 
 
-def target_criterion(found: PairedComparison, rates: str, rival: Rival, *, of: str) -> Criterion:
+def target_criterion(
+    found: PairedComparison, rates: str, subject: str, rival: Rival, *, of: str | None, group: str | None = None
+) -> Criterion:
     """Did the set get better for certain? FAIL where it got worse for certain."""
     low, high = (points(limit, sign=True) for limit in (found.interval.low, found.interval.high))
     change = f"{points(found.difference, sign=True)} points [{low}, {high}]"
@@ -210,17 +276,36 @@ def target_criterion(found: PairedComparison, rates: str, rival: Rival, *, of: s
     return Criterion(
         name="target",
         status=status,
-        summary=f"{of} {change}, n={found.n}",
-        reason=f"{of}: {opening}: {rates} of the {rival}, {change}, {_flips(found)}.{hint}",
+        summary=f"{of or group} {change}, n={found.n}",
+        reason=f"{subject}: {opening}: {rates} of the {rival}, {change}, {_flips(found)}.{hint}",
         set=of,
         against=rival,
+        group=group,
     )
 
 
-def same_answers(name: CriterionName, subject: str, rival: Rival, *, of: str | None) -> Criterion:
+def floor_criterion(
+    scores: Floats, weights: Floats, least: float, subject: str, *, of: str | None, group: str | None = None
+) -> Criterion:
+    """Does the share that passes reach the floor? What was observed decides, not its interval."""
+    rate = pass_rate(scores, weights)
+    return Criterion(
+        name="floor",
+        status="PASS" if rate >= least else "FAIL",
+        summary=f"{of or group} {points(rate)}%, floor {points(least)}%",
+        reason=f"{subject}: {rate_in_words(scores, weights)} pass; the policy's floor is {points(least)}%, "
+        f"{number(round(least * scores.size, 1))} of {scores.size}.",
+        set=of,
+        group=group,
+    )
+
+
+def same_answers(
+    name: CriterionName, subject: str, rival: Rival, *, of: str | None, group: str | None = None
+) -> Criterion:
     """Byte-identical answers are equal by definition: not worse, and not better either."""
     better = name == "target"
-    start = f"{'' if of is None else of}{versus(rival)} ".lstrip()
+    start = f"{of or group or ''}{versus(rival)} ".lstrip()
     return Criterion(
         name=name,
         status="FAIL" if better else "PASS",
@@ -228,7 +313,16 @@ def same_answers(name: CriterionName, subject: str, rival: Rival, *, of: str | N
         reason=f"{subject}: same answers as the {rival}, so {'nothing improved' if better else 'not worse'}.",
         set=of,
         against=rival,
+        group=group,
     )
+
+
+def _fitting(names: tuple[str, ...]) -> str:
+    """The first names, as many as a terminal line may have room for, and how many more there are."""
+    most = 1
+    while most < min(4, len(names)) and _columns(", ".join(names[: most + 1])) < WIDTH // 2:
+        most += 1
+    return listed(names, most)
 
 
 def _flips(found: PairedComparison) -> str:

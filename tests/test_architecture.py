@@ -20,11 +20,14 @@ FLOORS = (
     {"report", "registry", "starter", "environment"},
     {"promotion"},
     {"aliases"},
+    {"explain"},
     {"gate"},
     {"controls"},
+    {"groups", "slices"},
+    {"scores", "retention"},
     {"verdict"},
     {"pairs"},
-    {"scores", "retention"},
+    {"waivers"},
     {"record"},
     {"checks"},
     {"training"},
@@ -64,7 +67,17 @@ HOMES = {
     "matplotlib": ("training/",),
 }
 
-PURE = ("gate.py", "report/pages.py", "stats/")
+PURE = (
+    "gate.py",
+    "pairs.py",
+    "verdict.py",
+    "groups.py",
+    "slices.py",
+    "explain.py",
+    "waivers.py",
+    "report/pages.py",
+    "stats/",
+)
 IMPURE = {
     "os", "io", "pathlib", "tempfile", "subprocess", "socket", "time", "datetime", "random",
     "pytest", "secrets", "uuid",

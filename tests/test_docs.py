@@ -12,7 +12,7 @@ import pytest
 
 from harness import checks
 from harness.cli.main import cli
-from harness.config import GatePolicy, HarnessConfig, SamplingConfig
+from harness.config import CaseGroup, GatePolicy, HarnessConfig, SamplingConfig, Waiver
 from harness.golden import GoldenCase
 from harness.pytest_plugin import plugin
 from harness.training.recipe import DataRecipe, LoraRecipe, OptimRecipe, Recipe, ReplayRecipe
@@ -92,10 +92,17 @@ def test_every_key_of_a_recipe_is_documented(struct):
     assert not missing
 
 
-@pytest.mark.parametrize("struct", [GatePolicy, HarnessConfig, SamplingConfig], ids=lambda s: s.__name__)
+@pytest.mark.parametrize(
+    "struct", [GatePolicy, CaseGroup, Waiver, HarnessConfig, SamplingConfig], ids=lambda s: s.__name__
+)
 def test_every_key_of_the_configuration_is_documented(struct):
     tables = {name for name in HarnessConfig.__struct_fields__ if f"[tool.harness.{name}]" in page("cli.md")}
-    missing = [key for key in struct.__struct_fields__ if f"\n{key} = " not in page("cli.md") and key not in tables]
+    tables |= {name for name in GatePolicy.__struct_fields__ if f"[tool.harness.gate.{name}" in page("cli.md")}
+    missing = [
+        key
+        for key in struct.__struct_fields__
+        if f"\n{key} = " not in page("cli.md") and f"`{key}" not in page("cli.md") and key not in tables
+    ]
     assert not missing
 
 

@@ -267,6 +267,15 @@ def test_a_clean_sheet_says_what_it_proves():
     assert "rules out failure rates over 14%" in only(verdict, "red lines").reason
 
 
+def test_an_unstable_red_line_is_counted_and_not_broken():
+    lines = red_lines(held=12)
+    shaky = TestResult(test="valid", lane="red_line", candidate=0.6, unstable=True)
+    cases = (msgspec.structs.replace(lines.cases[0], tests=(shaky,)), *lines.cases[1:])
+    verdict = decide(record(flips(both=300), msgspec.structs.replace(lines, cases=cases)), POLICY)
+    assert verdict.status == "PASS"
+    assert "12 red lines, none broken, 1 of them unstable (rules/rules-0)" in only(verdict, "red lines").reason
+
+
 def test_a_case_with_nothing_but_red_lines_is_not_rated_and_needs_no_pair():
     verdict = decide(record(flips(both=300), red_lines(held=5)), POLICY)
     assert verdict.sets[1].n == 0
@@ -356,6 +365,37 @@ def test_a_set_with_its_own_margin_must_meet_it_alone():
     assert only(verdict, "not worse").status == "PASS"
     assert only(verdict, "own bar").status == verdict.status == "INCONCLUSIVE"
     assert verdict.sets[0].answer.status == "INCONCLUSIVE"
+
+
+def test_weights_count_in_the_alarm_and_in_its_difference():
+    cases = [
+        msgspec.structs.replace(case, weight=0.05 if case.candidate < case.baseline else 1.0)
+        for case in flips(both=80, gained=4, lost=16).cases
+    ]
+    light = msgspec.structs.replace(flips(), cases=tuple(cases))
+    assert only(decide(record(flips(both=80, gained=4, lost=16)), POLICY), "alarm").status == "FAIL"
+    alarm = only(decide(record(light), POLICY), "alarm")
+    assert alarm.status == "PASS", "what the user calls unimportant raises no alarm"
+    heavy = [msgspec.structs.replace(case, weight=3.0 if case.weight < 1 else 1.0) for case in cases]
+    alarm = only(decide(record(msgspec.structs.replace(light, cases=tuple(heavy))), POLICY), "alarm")
+    assert alarm.status == "FAIL"
+    assert "weighted exact sign flips" in alarm.reason
+    assert "-33.3 points over 100 cases" in alarm.reason  # (4 - 16 * 3) / (84 + 16 * 3)
+
+
+def test_weights_count_in_a_floor():
+    one = flips(both=8, neither=2)
+    heavy = tuple(msgspec.structs.replace(c, weight=1.0 if c.candidate else 8.0) for c in one.cases)
+    floors = GatePolicy(floors={"refunds": 0.5}, margin=0.5)
+    assert only(decide(record(one), floors), "floor").status == "PASS"
+    floor = only(decide(record(msgspec.structs.replace(one, cases=heavy)), floors), "floor")
+    assert floor.status == "FAIL"
+    assert "8 of 10 (weighted 33.3%) pass; the policy's floor is 50%, 5 of 10." in floor.reason
+
+
+def test_equal_weights_change_nothing():
+    plain, double = flips(both=40, gained=2, lost=3), flips(both=40, gained=2, lost=3, weight=2.0)
+    assert decide(record(plain), POLICY).criteria == decide(record(double), POLICY).criteria
 
 
 @pytest.mark.parametrize(("floor", "status"), [(0.9, "PASS"), (0.96, "FAIL")])
@@ -471,7 +511,7 @@ def test_the_demo_reads_well():
         "  FAIL         not worse at least 21.4 points lost (10 allowed)",
         "  PASS         red lines 12 held; failure rates over 22.1% ruled out",
         "  PASS         target    triage +62.5 points [+51, +72.8], n=72",
-        "  newly missed: retention/general 70",
+        "  newly missed: retention/general 70: retention/general-86 and 69 more",
         "  newly passed: triage 45, retention/general 6",
     ]
 
@@ -510,6 +550,7 @@ def test_a_hundred_sets_of_a_thousand_cases_are_decided_in_two_seconds():
         cases = tuple(CaseResult(case=f"c{i}", line=i, candidate=x, baseline=y) for i, (x, y) in enumerate(scores))
         sets.append(SetResult(name=f"s{s}", path="p", digest="d", kind="ask", cases=cases))
     run = record(*sets)
-    start = time.perf_counter()
+    # Of computing: a busy machine is not the gate's fault.
+    start = time.process_time()
     decide(run, POLICY)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib.metadata
 import json
 import math
 import os
@@ -176,6 +177,30 @@ def test_a_record_from_a_newer_harness_is_refused_by_version_not_by_field(tmp_pa
     (tmp_path / "record.json").write_text(json.dumps(data))
     with pytest.raises(RecordError, match=r"newer harness .*Upgrade"):
         read_record(tmp_path)
+
+
+def test_a_newer_record_names_its_version_and_ours(tmp_path):
+    write_record(tmp_path, a_record(harness_version="9.1.0"), {})
+    data = json.loads((tmp_path / "record.json").read_text())
+    (tmp_path / "record.json").write_text(json.dumps(data | {"version": RECORD_VERSION + 3}))
+    ours = importlib.metadata.version("finetune-harness")
+    with pytest.raises(RecordError) as refused:
+        read_record(tmp_path)
+    assert f"record version {RECORD_VERSION + 3}, written by finetune-harness 9.1.0" in str(refused.value)
+    assert f"finetune-harness {ours} reads up to version {RECORD_VERSION}" in str(refused.value)
+
+
+def test_a_record_of_before_a_field_was_added_is_still_read(tmp_path):
+    case = CaseResult(case="a", line=1, candidate=1.0, tests=(TestResult(test="t", lane="red_line", candidate=1.0),))
+    one = msgspec.structs.replace(a_record().sets[0], cases=(case,))
+    write_record(tmp_path, a_record(sets=(one,)), {})
+    data = json.loads((tmp_path / "record.json").read_text())
+    del data["sets"][0]["cases"][0]["tests"][0]["unstable"]
+    del data["policy"]["groups"], data["policy"]["waivers"]
+    (tmp_path / "record.json").write_text(json.dumps(data))
+    read = read_record(tmp_path)
+    assert not read.sets[0].cases[0].tests[0].unstable
+    assert read.policy.digest == read.policy_digest, "an old policy keeps its digest"
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_gate import record as run
 
 from harness.config import GatePolicy
 from harness.errors import ConfigError, Inconclusive, Invalid
+from harness.gate import decide
 from harness.generation import Answers, GenerationStats, case_requests
 from harness.golden import GoldenCase, GoldenSet
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef
-from harness.record import Role
+from harness.record import CaseResult, Role, SetResult
 from harness.scores import Scores, score_set
 from harness.store import response_key
 
@@ -50,9 +52,27 @@ def test_not_worse_cannot_tell_from_few_cases_and_says_how_many_would_do() -> No
 
 
 def test_a_margin_given_in_the_test_overrides_the_policys() -> None:
-    few = scores([1.0] * 57 + [0.0] * 3, [1.0] * 60)
+    few = scores([1.0] * 54 + [0.0] * 6, [1.0] * 60)
     assert few.not_worse(0.01).status == "FAIL"
-    assert few.not_worse(0.2).status == "PASS"
+    assert few.not_worse(0.3).status == "PASS"
+
+
+@pytest.mark.parametrize(("lost", "margin"), [(3, 0.01), (6, 0.05), (12, 0.05), (0, 0.05), (0, 0.01), (30, 0.3)])
+def test_not_worse_answers_as_the_gate_does_for_a_set_with_its_own_bar(lost: int, margin: float) -> None:
+    pairs = [(0.0, 1.0)] * lost + [(1.0, 1.0)] * (60 - lost)
+    cases = tuple(CaseResult(case=f"q{i}", line=1, candidate=x, baseline=y) for i, (x, y) in enumerate(pairs))
+    one = SetResult(name="triage", path="p", digest="d", kind="ask", cases=cases)
+    verdict = decide(run(one), GatePolicy(margins={"triage": margin}))
+    (bar,) = [criterion for criterion in verdict.criteria if criterion.name == "own bar"]
+    asked = scores([x for x, _ in pairs], [y for _, y in pairs], margin=margin)
+    assert asked.not_worse().status == bar.status
+
+
+def test_weights_count_in_rates_and_comparisons() -> None:
+    heavy = scores([0.0, 1.0, 1.0], [1.0, 1.0, 1.0], weights=(2.0, 1.0, 1.0))
+    assert heavy.rate == 0.5
+    assert heavy.compare().difference == -0.5
+    assert not heavy.at_least(0.6)
 
 
 def test_same_answers_are_equal_by_definition() -> None:

@@ -102,6 +102,7 @@ def promote(version: str, accept: str | None, owner: str | None) -> None:
     Takes the newest complete run below reports/ for exactly these weights and decides it again under
     today's policy. Refused, with exit status 1, without a PASS, and where golden sets changed since that run.
     """
+    from harness.cli.gate import today
     from harness.gate import decide
     from harness.promotion import find_evidence, refuse_outdated
 
@@ -116,7 +117,7 @@ def promote(version: str, accept: str | None, owner: str | None) -> None:
         project.reports, digest=target.digest, baseline_digest=registry.baseline_digest_for(target)
     )
     record = None if evidence is None else evidence.record
-    verdict = None if record is None else decide(record, project.config.gate)
+    verdict = None if record is None else decide(record, project.config.gate, today=today())
     if record is not None and record.partial is None:
         refuse_outdated(record, project, target.label)
     move = registry.promote(target.label, verdict, record, accept=accept, owner=owner)

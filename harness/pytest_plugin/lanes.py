@@ -90,6 +90,9 @@ def run_item(item: pytest.Item) -> None:
     baseline = _ask_each(ask, versus, item)[0] if versus else None
     miss = next((m for m in misses if m is not None), None)
     status = _status(candidate, lane, session)
+    if status == "failed" and lane == "red_line" and session.waives_red_line(param):
+        # Somebody answers for it; the record says that it is broken, the verdict who does.
+        status = "missed"
     item.stash[OUTCOME] = CaseOutcome(
         set=param.set.name,
         case=param.case.id,

@@ -292,10 +292,11 @@ def _case_result(golden: GoldenSet, index: int, tests: dict[str, CaseOutcome]) -
             TestResult(
                 test=o.test,
                 lane=o.lane,
-                # An unstable red line is counted, not broken.
-                candidate=1.0 if o.status == "unstable" else _mean(o.candidate),
+                candidate=_mean(o.candidate),
                 baseline=None if o.baseline is None else _mean(o.baseline),
                 explanation=o.explanation,
+                # Counted and shown, not broken.
+                unstable=o.status == "unstable",
             )
             for o in sorted(outcomes, key=lambda o: o.test)
         ),

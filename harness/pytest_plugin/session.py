@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ from harness.registry import Registry
 from harness.retention import Retention, measure, plan_retention
 from harness.scores import Scores, score_set
 from harness.store import Store
+from harness.waivers import find_waiver, in_force
 
 #: A break of a red line under sampling is confirmed by this many samples; more than one passing = unstable.
 RED_LINE_SAMPLES = 5
@@ -97,6 +99,9 @@ class HarnessSession:
         self.run_key = run_key
         self.worker = worker
         self.on_progress = on_progress
+        #: The day on which waivers must hold, as in the record's time of creation.
+        self.today = datetime.datetime.now(datetime.UTC).date().isoformat()
+        self._waivers = in_force(project.config.gate, self.today)
         self._plan = GenerationPlan()
         self._keys: dict[tuple[str, str], dict[Role, tuple[str, ...]]] = {}
         self._answers: Answers | None = None
@@ -167,6 +172,10 @@ class HarnessSession:
             return max(self.samples, RED_LINE_SAMPLES)
         return self.samples
 
+    def waives_red_line(self, param: CaseParam) -> bool:
+        """Does somebody answer, today, for a break of this case's red line?"""
+        return find_waiver(self._waivers, "red line", param.set.name, param.case.id) is not None
+
     def scores(self, golden_set: GoldenSet) -> Scores:
         """The set's own checks over all its cases."""
         if golden_set.name not in self._scores:
@@ -186,7 +195,9 @@ class HarnessSession:
         if key not in self._retention:
             answers = self.answers
             measured = tuple(measure(s, answers, self.refs.roles(), sampling=self.sampling(s)) for s in sets)
-            self._retention[key] = Retention(measured, self.project.config.gate, refs=self.refs.roles())
+            self._retention[key] = Retention(
+                measured, self.project.config.gate, refs=self.refs.roles(), today=self.today
+            )
         return self._retention[key]
 
     def measure(self, golden_set: GoldenSet) -> SetResult:

@@ -298,7 +298,7 @@ def _groups(
 
 def _kind(case: CaseResult, newly_missed: bool, newly_passed: bool) -> Kind:
     red = [test for test in case.tests if test.lane == "red_line"]
-    if any(test.candidate < 1 for test in red):
+    if any(test.candidate < 1 and not test.unstable for test in red):
         return "broken"
     if newly_missed:
         return "ratchet"

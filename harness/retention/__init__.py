@@ -6,7 +6,7 @@ answers, the perplexity of prose, the divergence from the base and the length of
 on small models they rank a forgetful candidate above a healthy one.
 """
 
-from harness.retention.comparison import Retention, case_samples, probe_samples
+from harness.retention.comparison import Retention
 from harness.retention.measurement import can_score, measure, plan_retention
 
-__all__ = ["Retention", "can_score", "case_samples", "measure", "plan_retention", "probe_samples"]
+__all__ = ["Retention", "can_score", "measure", "plan_retention"]

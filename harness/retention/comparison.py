@@ -4,26 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from harness.answers import Answer, worst
 from harness.config import GatePolicy
 from harness.models.refs import ModelRef
-from harness.record import CaseResult, Role, SetResult
+from harness.pairs import Rival, pair_results, watches
+from harness.record import Role, SetResult
 from harness.stats.guards import Alarm, PairedSample, alarms, pooled_not_worse
+from harness.verdict import margin_status
+from harness.waivers import find_waiver, in_force
 
 
 class Retention:
     """What the golden sets of one marker say about forgetting: `assert retention.not_worse()`.
 
-    `sets` are the measured sets; with `refs`, a candidate that is its own baseline is noticed.
+    `sets` are the measured sets; with `refs`, a candidate that is its own baseline is noticed. `today` (YYYY-MM-DD) is
+    the day on which the policy's waivers must hold; without it none does.
     """
 
     def __init__(
-        self, sets: Sequence[SetResult], policy: GatePolicy, *, refs: Mapping[Role, ModelRef] | None = None
+        self,
+        sets: Sequence[SetResult],
+        policy: GatePolicy,
+        *,
+        refs: Mapping[Role, ModelRef] | None = None,
+        today: str | None = None,
     ) -> None:
         self.sets = tuple(sets)
         self.policy = policy
+        self._waivers = () if today is None else in_force(policy, today)
+        # Whoever asks what was forgotten asks it of targets as well.
+        guards = msgspec.structs.replace(policy, improve=())
+        self._pairs = pair_results(self.sets, _rivals(self.sets), guards, self._waivers)
         baseline = (refs or {}).get("baseline")
         self._own_baseline = refs is not None and baseline is not None and baseline.digest == refs["candidate"].digest
 
@@ -45,61 +59,46 @@ class Retention:
             for of in self.sets
             if not of.cases and not of.probes
         ]
-        rivals = self._rivals()
-        if not self._cases:
+        rated = [one for one in self._pairs if one.cases]
+        if not rated:
             answers.append(_invalid("no question here has a right answer: prose alone is advisory"))
-        elif not rivals:
+        elif not any(one.rivals for one in rated):
             answers.append(_invalid("neither a baseline nor a root base to compare with: name one with --baseline"))
-        for rival in rivals:
-            gaps = [of.name for of in self.sets if any(getattr(case, rival) is None for case in of.cases)]
+        whole: list[Rival] = []
+        for rival in _rivals(self.sets):
+            gaps = [one.name for one in rated if rival in one.missing]
             if gaps:
                 answers.append(_invalid(f"the {rival} was not measured on {', '.join(gaps)}"))
-        rivals = [r for r in rivals if all(getattr(case, r) is not None for case in self._cases)]
-        fired = self._alarms(rivals)
-        answers += [fired] if fired is not None else [self._not_worse(rival) for rival in rivals]
+            elif rated:
+                whole.append(rival)
+        fired = self._alarms(whole)
+        answers += [fired] if fired is not None else [self._not_worse(rival) for rival in whole]
         status = worst([answer.status for answer in answers])
         return Answer(status=status, reason="; ".join(a.reason for a in answers if a.status == status))
 
-    @property
-    def _cases(self) -> list[CaseResult]:
-        return [case for of in self.sets for case in rated(of)]
-
-    def _rivals(self) -> list[Role]:
-        """Whom to compare with; the root base only where it is not the baseline itself."""
-        rivals: list[Role] = [
-            r for r in ("baseline", "root") if any(getattr(case, r) is not None for case in self._cases)
-        ]
-        if len(rivals) == 2 and all(case.baseline == case.root for case in self._cases):
-            return ["baseline"]
-        return rivals
-
-    def _alarms(self, rivals: Sequence[Role]) -> Answer | None:
+    def _alarms(self, rivals: Sequence[Rival]) -> Answer | None:
         """FAIL where any set or alarm probe is significantly worse than any rival, else None."""
-        asked = [
-            (rival, sample)
-            for rival in rivals
-            for of in self.sets
-            for sample in (*case_samples(of, rival), *probe_samples(of, rival))
-        ]
-        found = alarms([sample for _, sample in asked], self.policy.alpha)
+        asked = [watch for watch in watches(self._pairs) if watch.rival in rivals]
+        found = alarms([watch.sample for watch in asked], self.policy.alpha)
         told = [
-            f"{self._told(alarm, sample)} against the {rival}"
-            for (rival, sample), alarm in zip(asked, found, strict=True)
-            if alarm.fired
+            f"{self._told(alarm, watch.sample)} against the {watch.rival}"
+            for watch, alarm in zip(asked, found, strict=True)
+            if alarm.fired and find_waiver(self._waivers, "alarm", watch.of) is None
         ]
         return Answer(status="FAIL", reason=f"worse: {', '.join(told)}") if told else None
 
-    def _not_worse(self, rival: Role) -> Answer:
+    def _not_worse(self, rival: Rival) -> Answer:
         """Is the policy's margin ruled out over all sets together? Decided as the gate decides its own pool."""
-        if all((c.same_answer if rival == "baseline" else c.same_answer_as_root) for c in self._cases):
+        pool = [one for one in self._pairs if rival in one.comparisons]
+        if all(one.unchanged(rival) for one in pool):
             return Answer(status="PASS", reason=f"same answers as the {rival}")
-        samples = [sample for of in self.sets for sample in case_samples(of, rival)]
-        found = pooled_not_worse(samples, self.policy.margin)
+        found = pooled_not_worse([one.sample(rival) for one in pool], self.policy.margin)
+        status = margin_status(found)
         margin = f"{100 * found.margin:g} points"
         worst_case = f"{_points(found.lower_limit)} at worst over {found.n} cases against the {rival}"
-        if found.lower_limit > -found.margin:
+        if status == "PASS":
             return Answer(status="PASS", reason=f"a drop of {margin} is ruled out: {worst_case}")
-        if found.upper_limit < -found.margin:
+        if status == "FAIL":
             reason = f"worse than the {rival}: {_points(found.upper_limit)} at best over {found.n} cases"
             return Answer(status="FAIL", reason=f"{reason}, and {margin} are allowed")
         more = (found.cases_needed or 0) - found.n
@@ -121,56 +120,18 @@ class Retention:
         return f"Retention({rates or 'no questions'})"
 
 
-def rated(of: SetResult) -> list[CaseResult]:
-    """The cases that have a rate to compare: not those with nothing but red lines, which must pass anyway."""
-    return [case for case in of.cases if any(test.lane == "rate" for test in case.tests) or not case.tests]
-
-
-def case_samples(of: SetResult, role: Role) -> list[PairedSample]:
-    """The set's rated cases as pairs of candidate and `role`; empty where there are none.
-
-    Rewordings of one question are one cluster.
-    """
-    cases = rated(of)
-    if not cases:
-        return []
-    labels = [case.variant_of or case.case for case in cases]
-    return [
-        PairedSample(
-            name=of.name,
-            candidate=[case.candidate for case in cases],
-            baseline=[_score(case, role) for case in cases],
-            clusters=labels if len(set(labels)) < len(labels) else None,
-            weights=[case.weight for case in cases],
-        )
-    ]
-
-
-def probe_samples(of: SetResult, role: Role) -> list[PairedSample]:
-    """The set's alarm probes as pairs of candidate and `role`, where both were measured."""
-    samples = []
-    for probe in of.probes:
-        values = probe.baseline if role == "baseline" else probe.root
-        if probe.role == "alarm" and values is not None:
-            samples.append(
-                PairedSample(
-                    name=f"{of.name} {probe.probe}",
-                    candidate=probe.candidate,
-                    baseline=values,
-                    higher_is_better=probe.higher_is_better,
-                )
-            )
-    return samples
-
-
 def _invalid(reason: str) -> Answer:
     return Answer(status="INVALID", reason=reason)
 
 
-def _score(case: CaseResult, role: Role) -> float:
-    score = case.baseline if role == "baseline" else case.root
-    assert score is not None, "unpaired cases are refused before"
-    return score
+def _rivals(sets: Sequence[SetResult]) -> list[Rival]:
+    """Whom to compare with; the root base only where it is not the baseline itself."""
+    cases = [case for of in sets for case in of.cases]
+    measured: tuple[Rival, ...] = ("baseline", "root")
+    found = [rival for rival in measured if any(getattr(case, rival) is not None for case in cases)]
+    if len(found) == 2 and all(case.baseline == case.root for case in cases):
+        return ["baseline"]
+    return found
 
 
 def _rates(of: SetResult) -> dict[Role, float]:

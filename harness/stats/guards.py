@@ -26,8 +26,8 @@ from harness.stats.signflip import sign_flip_test
 class PairedSample:
     """The scores of one named set by two models, in the same order of cases.
 
-    `clusters` are labels of cases that are not independent (shared across sets too); `weights` count in the
-    pool.
+    `clusters` are labels of cases that are not independent (shared across sets too); a case of weight 2 counts as
+    two, in the alarm and in the pool.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def alarms(samples: Sequence[PairedSample], alpha: float = 0.05) -> tuple[Alarm, ...]:
     """One alarm per sample, in order; the chance that any fires on an equal model is at most `alpha` (Holm).
 
-    Independent yes/no cases: one-sided mid-p McNemar. Partial scores and clusters: the one-sided sign-flip
+    Independent yes/no cases: one-sided mid-p McNemar. Partial scores, weights and clusters: the one-sided sign-flip
     test.
     """
     if not samples:
@@ -78,14 +78,14 @@ def alarms(samples: Sequence[PairedSample], alpha: float = 0.05) -> tuple[Alarm,
             fired=bool(corrected <= alpha),
             p_value=p,
             adjusted=float(corrected),
-            difference=float(d.mean()),
+            difference=mean,
             discordant=Discordant(
                 only_candidate=int(np.count_nonzero(d > 0)), only_baseline=int(np.count_nonzero(d < 0))
             ),
             n=d.size,
             method=method,
         )
-        for sample, (p, method, d), corrected in zip(samples, tests, adjusted, strict=True)
+        for sample, (p, method, d, mean), corrected in zip(samples, tests, adjusted, strict=True)
     )
 
 
@@ -109,16 +109,20 @@ def pooled_not_worse(samples: Sequence[PairedSample], margin: float, *, confiden
     )
 
 
-def _test(sample: PairedSample) -> tuple[float, str, Floats]:
+def _test(sample: PairedSample) -> tuple[float, str, Floats, float]:
     x, y = _oriented(sample)
     d = x - y
+    w = _per_case(sample, sample.weights)
     independent = sample.clusters is None or len(set(sample.clusters)) == d.size
-    if independent and np.all((x == 0) | (x == 1)) and np.all((y == 0) | (y == 1)):
+    equal = w.min() == w.max()
+    if independent and equal and np.all((x == 0) | (x == 1)) and np.all((y == 0) | (y == 1)):
         b, c = int(np.count_nonzero(d > 0)), int(np.count_nonzero(d < 0))
         found = mcnemar(b, c, mid_p=True, alternative="less")
     else:
-        found = sign_flip_test(d, alternative="less", clusters=None if independent else sample.clusters)
-    return found.p_value, found.method, d
+        weighted = d if equal else d * w
+        found = sign_flip_test(weighted, alternative="less", clusters=None if independent else sample.clusters)
+    mean = float(d.mean()) if equal else float(np.average(d, weights=w))
+    return found.p_value, found.method if equal else f"weighted {found.method}", d, mean
 
 
 def _oriented(sample: PairedSample) -> tuple[Floats, Floats]:

@@ -70,6 +70,32 @@ def test_a_broken_red_line_fails_the_run_even_if_the_baseline_breaks_it_too(proj
     assert result.ret == 1
 
 
+WAIVER = """
+[[tool.harness.gate.waivers]]
+set = "facts"
+case = "fact-aa"
+owner = "Ana"
+reason = "the source itself is wrong"
+expires = {expires}
+"""
+
+
+@pytest.mark.parametrize(("expires", "status"), [("2999-12-31", 0), ("2020-01-01", 1)])
+def test_a_waiver_excuses_a_broken_red_line_until_its_day(project, workers, expires, status):
+    project.facts(60)
+    project.golden("facts", [{**case, "red_line": case["id"] == "fact-aa"} for case in project.cases])
+    config = project.path / "pyproject.toml"
+    config.write_text(config.read_text() + WAIVER.format(expires=expires))
+    candidate, baseline = project.model("cand", ["fact-aa"]), project.model("base")
+    result = project.run("suites", f"--model={candidate}", f"--baseline={baseline}", *workers)
+    assert result.ret == status
+    if status == 0:
+        result.stdout.fnmatch_lines(["*1 missed*"])
+        result.stdout.fnmatch_lines(["*waived: case facts/fact-aa (Ana, until 2999-12-31*"])
+    else:
+        result.stdout.fnmatch_lines(["*expired waiver, not applied: case facts/fact-aa (Ana*"])
+
+
 def test_the_markers_lane_overrides_the_cases_red_line(project):
     project.facts(60, red_line=True)
     suite = project.path / "suites" / "test_facts.py"
@@ -199,6 +225,8 @@ def test_a_red_line_under_sampling_needs_four_of_five_breaks(project):
     result = project.run("suites", "--model=scripted:cand.jsonl", f"--baseline={project.model('base')}")
     result.stdout.fnmatch_lines(["*1 unstable*"])
     assert result.ret != 1
+    (shaky,) = (test for case in project.record().sets[0].cases for test in case.tests if test.unstable)
+    assert shaky.candidate == 0.8, "the record keeps what was seen, not a clean sheet"
     often = [bad, bad, ok, bad, bad]
     project.write(
         "cand.jsonl",
