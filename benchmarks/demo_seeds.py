@@ -2,7 +2,8 @@
 
 Two at a time with one thread each, every worker in a folder of its own that keeps its store, so the base is asked
 once per worker. The story: the base fails triage; the candidate without replay reaches the targets, is blocked by
-retention and cannot be promoted; the candidate with replay passes and is promoted. It must hold in four of five.
+retention and cannot be promoted; the candidate with replay passes and is promoted. It must hold in four of five. What
+was trained and asked is kept for `retrains.py`.
 
     python benchmarks/demo_seeds.py [--seeds 0 1 2 3 4] [--folder demo-seeds]
 """
@@ -15,16 +16,22 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 from machine import save, versions
+from trainings import FOLDER, KEPT, keep, kept_project
+
+from harness.config import Project, load_project
 
 WORKERS = 2
 NEEDED = 0.8
+#: One demo at a time hands over what it trained.
+_keeping = threading.Lock()
 
 
-def run(seed: int, folder: Path) -> dict[str, Any]:
+def run(seed: int, folder: Path, kept: Project) -> dict[str, Any]:
     """One demo and its story; one that an interrupted run has finished is read again."""
     result = folder.parent / f"story-{seed}.json"
     if result.is_file():
@@ -52,6 +59,8 @@ def run(seed: int, folder: Path) -> dict[str, Any]:
         )
     if not result.is_file():
         raise SystemExit(f"seed {seed}: the demo ended early ({done.returncode}); see {log}")
+    with _keeping:
+        keep(load_project(folder), kept)
     story = json.loads(result.read_text())
     print(line(story), flush=True)
     return story
@@ -80,13 +89,14 @@ def main() -> int:
     """Run, print, keep; exit status 1 when the story holds too seldom."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--folder", type=Path, default=Path("demo") / "seeds")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    kept = kept_project(folder / KEPT)
     shares = [options.seeds[i::WORKERS] for i in range(WORKERS)]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        parts = pool.map(lambda i: [run(seed, folder / f"worker-{i}") for seed in shares[i]], range(WORKERS))
+        parts = pool.map(lambda i: [run(seed, folder / f"worker-{i}", kept) for seed in shares[i]], range(WORKERS))
         stories = sorted((story for part in parts for story in part), key=lambda story: story["seed"])
     held = sum(not story["deviations"] for story in stories)
     print(f"the story held in {held} of {len(stories)} seeds")
