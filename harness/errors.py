@@ -12,6 +12,7 @@
     ├── DataError         training data
     ├── CheckError        a check that crashed or was given wrong arguments
     ├── RecordError       a run record that cannot be written, read or trusted
+    ├── ScoreFileError    other tools' scores that cannot be read
     ├── StatisticsError   numbers that carry no answer (none, NaN, unpaired)
     └── Unanswered        an answer that is neither yes nor no
         ├── Inconclusive  too few cases to tell
@@ -72,6 +73,10 @@ class CheckError(HarnessError):
 
 class RecordError(HarnessError):
     """A run record cannot be written or read, or is not the one its texts belong to."""
+
+
+class ScoreFileError(HarnessError):
+    """A file of scores cannot be read; the message starts with the file, and the line where there is one."""
 
 
 class StatisticsError(HarnessError, ValueError):

@@ -350,6 +350,7 @@ def _set_answer(
 
 
 def _notes(record: RunRecord, sets: Sequence[PairedSet]) -> Iterator[str]:
+    yield from record.notes
     for one in sets:
         for why in one.result.unavailable:
             yield f"not available: {one.name}: {why}"

@@ -127,7 +127,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A run, complete or partial. `partial` says why it can carry no verdict; None = complete.
 
     `errors` are infrastructure's (engine, crashed check): they make the run INVALID. `root` is the base with
-    no adapter; None where candidate and base are the same weights. `phases` are seconds.
+    no adapter; None where candidate and base are the same weights. `phases` are seconds. `source` "scores": other
+    tools asked and scored, the models' digests are those of their files, and no version can be promoted on it.
+    `notes` are what a reader of the verdict must know besides.
     """
 
     run_id: str
@@ -148,6 +150,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     phases: dict[str, float] = {}
     versions: dict[str, str] = {}
     texts_digest: str = ""
+    source: Literal["suites", "scores"] = "suites"
+    notes: tuple[str, ...] = ()
     version: int = RECORD_VERSION
 
 

@@ -24,7 +24,7 @@ FLOORS = (
     {"gate"},
     {"controls"},
     {"groups", "slices"},
-    {"scores", "retention"},
+    {"scores", "retention", "scorefiles"},
     {"verdict"},
     {"pairs"},
     {"waivers"},

@@ -58,8 +58,9 @@ def gate(
         return run_gate(project, model, baseline)
     if baseline is not None or context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--record names both models already: leave MODEL and --baseline out.")
-    policy = project.config.gate if policy_file is None else read_policy(policy_file)
-    return _decide_again(record_folder(record_path), policy).exit_code(policy)
+    folder = record_folder(record_path)
+    policy = _policy_of(folder, project) if policy_file is None else read_policy(policy_file)
+    return _decide_again(folder, policy).exit_code(policy)
 
 
 @click.command()
@@ -132,6 +133,14 @@ def today() -> str:
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
+def _policy_of(folder: Path, project: Project) -> GatePolicy:
+    """Today's policy of the project; of a comparison its own, because its sets are not the project's."""
+    from harness.record import read_record
+
+    record = read_record(folder)
+    return record.policy if record.source == "scores" else project.config.gate
+
+
 def read_policy(file: Path) -> GatePolicy:
     """A policy from a TOML file: its [tool.harness.gate] table where it has one, else the whole file."""
     import tomllib
@@ -163,6 +172,8 @@ def record_folder(path: Path) -> Path:
 
 def _next_step(record: RunRecord, verdict: Verdict) -> str:
     label = record.candidate.label
+    if record.source == "scores":
+        return "none: other tools gave these scores, so no version can be promoted on them"
     if record.partial is not None:
         return f"harness gate {record.candidate.reference}   (a partial run carries no verdict)"
     if verdict.status == "PASS":

@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "harness.cli.doctor:doctor",
     "train": "harness.cli.train:train",
     "gate": "harness.cli.gate:gate",
+    "compare": "harness.cli.compare:compare",
     "suites": "harness.cli.suites:suites",
     "models": "harness.cli.models:models",
     "report": "harness.cli.gate:report",

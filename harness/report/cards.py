@@ -160,7 +160,7 @@ class Shelf:
             role=role,
             label=visible(self._models[role].label),
             passed=score >= 1,
-            share="" if score in (0, 1) else f"{score:.0%} of {len(keys)} samples pass",
+            share="" if score in (0, 1) else _share(score, len(keys)),
             samples=tuple(samples),
             more=max(0, len(keys) - SAMPLES),
         )
@@ -172,6 +172,11 @@ class Shelf:
     def _extra(self, what: str, of: SetResult, case: CaseResult) -> str | None:
         found = self._texts.get(f"{what}:{of.name}:{case.case}")
         return None if found is None else shown(found.text)
+
+
+def _share(score: float, samples: int) -> str:
+    """A case that was neither passed nor missed as a whole: by samples, or by a metric with partial scores."""
+    return f"{score:.0%} of {samples} samples pass" if samples > 1 else f"scores {score:.0%}"
 
 
 def fair_shares(wanted: Sequence[int], room: int) -> list[int]:

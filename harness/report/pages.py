@@ -21,6 +21,9 @@ from harness.verdict import SetVerdict, Verdict
 #: All kinds, in the order of the page.
 KINDS: tuple[Kind, ...] = ("ratchet", "broken", "missed", "gained", "held", "passed")
 
+#: What was typed before the record's arguments.
+_PROGRAMS = {"suites": "pytest", "scores": "harness compare"}
+
 Word = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "PARTIAL"]
 
 
@@ -84,7 +87,7 @@ class Page:
     next_steps: tuple[tuple[str, str], ...]
     run: str
     created: str
-    arguments: str
+    command: str
     models: tuple[Model, ...]
     sets: tuple[SetRow, ...]
     ticks: tuple[Tick, ...]
@@ -128,8 +131,8 @@ def build_page(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response
         created=visible(record.created.replace("T", " ").removesuffix("+00:00") + " UTC")
         if record.created.endswith("+00:00")
         else visible(record.created),
-        arguments=visible(" ".join(record.arguments)),
-        models=tuple(_model(role, identity) for role, identity in models.items()),
+        command=visible(" ".join([_PROGRAMS[record.source], *record.arguments])),
+        models=tuple(_model(role, identity, record.source) for role, identity in models.items()),
         sets=tuple(_set_row(of, by_set.get(of.name), record, scale) for of in record.sets),
         ticks=scale.ticks,
         groups=groups,
@@ -155,8 +158,9 @@ def _models(record: RunRecord) -> dict[Role, ModelIdentity]:
     return found
 
 
-def _model(role: Role, identity: ModelIdentity) -> Model:
-    details = {
+def _model(role: Role, identity: ModelIdentity, source: str) -> Model:
+    scores = {"scores": identity.reference, "digest": identity.digest, "scored by": identity.engine}
+    weights = {
         "reference": identity.reference,
         "weights": identity.digest,
         "base": identity.base_digest,
@@ -168,7 +172,7 @@ def _model(role: Role, identity: ModelIdentity) -> Model:
         role=role,
         label=visible(identity.label),
         digest=visible(identity.digest[:12]),
-        details=tuple((name, visible(value)) for name, value in details.items()),
+        details=tuple((name, visible(value)) for name, value in (scores if source == "scores" else weights).items()),
     )
 
 
@@ -194,6 +198,8 @@ def _reasons(record: RunRecord, verdict: Verdict) -> tuple[Said, ...]:
 
 def _next_steps(word: Word, record: RunRecord) -> tuple[tuple[str, str], ...]:
     """(what for, command)."""
+    if record.source == "scores":
+        return _next_comparison(word, record)
     label, reference = visible(record.candidate.label), visible(record.candidate.reference)
     again = f"harness gate {reference}"
     registered = "@" in record.candidate.label
@@ -216,6 +222,18 @@ def _next_steps(word: Word, record: RunRecord) -> tuple[tuple[str, str], ...]:
         case "PARTIAL":
             return (("Run everything; finished answers are reused", again),)
     return (("Remove the cause, then run again; finished answers are reused", again),)
+
+
+def _next_comparison(word: Word, record: RunRecord) -> tuple[tuple[str, str], ...]:
+    """Where other tools gave the scores, the next step is theirs, and then the same comparison."""
+    if word == "PASS":
+        return ()
+    again = f"harness compare {visible(' '.join(record.arguments))}"
+    steps: dict[Word, str] = {
+        "FAIL": "Read the newly missed cases, change the candidate and score it again; then",
+        "INCONCLUSIVE": "Score both on more cases (or more samples of each), then compare again",
+    }
+    return ((steps.get(word, "Remove the cause, then compare again"), again),)
 
 
 def _versus(found: SetVerdict) -> PairedComparison | None:
