@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.explain import explain
 from harness.cli.status import INCONCLUSIVE, INTERRUPTED_PYTEST, INVALID, PASSED, USAGE
 from harness.errors import ConfigError
 
@@ -19,7 +20,36 @@ if TYPE_CHECKING:
     from harness.record import RunRecord
 
 
-@click.command()
+class ModelOrCommand(click.Group):
+    """`harness gate MODEL` beside `harness gate explain RECORD`: a first word that is a command's name is no model."""
+
+    allow_extra_args = False
+    allow_interspersed_args = True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep a command's words for the command; all others are the gate's own."""
+        if args and args[0] in self.commands:
+            click.Command.parse_args(self, ctx, [])
+            ctx.args = args
+            return args
+        return click.Command.parse_args(self, ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """In the usage of a command, MODEL has no place."""
+        params = super().get_params(ctx)
+        return params if ctx.command is self else [p for p in params if not isinstance(p, click.Argument)]
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command where one was named, else the gate."""
+        if not ctx.args:
+            return click.Command.invoke(self, ctx)
+        name, command, rest = self.resolve_command(ctx, ctx.args)
+        assert command is not None, "only known commands are kept"
+        with command.make_context(name, rest, parent=ctx) as inner:
+            return command.invoke(inner)
+
+
+@click.group(cls=ModelOrCommand, invoke_without_command=True, subcommand_metavar="| explain RECORD")
 @click.argument("model", default="candidate")
 @click.option("--baseline", metavar="REF", help="Compare with this model instead of the alias 'baseline'.")
 @click.option(
@@ -61,6 +91,9 @@ def gate(
     folder = record_folder(record_path)
     policy = _policy_of(folder, project) if policy_file is None else read_policy(policy_file)
     return _decide_again(folder, policy).exit_code(policy)
+
+
+gate.add_command(explain)
 
 
 @click.command()

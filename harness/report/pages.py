@@ -143,7 +143,7 @@ def build_page(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response
         ),
         answers=tuple(_said(a.test, a.status, a.reason) for a in record.answers),
         errors=tuple(_said(e.test, e.status, e.reason) for e in record.errors),
-        notes=tuple(visible(note) for note in verdict.notes),
+        notes=tuple(visible(note) for note in (*(use.told for use in verdict.waivers), *verdict.notes)),
         phases=_phases(record.phases),
         facts=_facts(record, verdict),
     )

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 
 import msgspec
 import pytest
 from example_records import bleed, golden, identity, many, run, texts_of
 
-from harness.config import GatePolicy
+from harness.config import GatePolicy, Waiver
 from harness.gate import decide
 from harness.models import Response
 from harness.record import RunRecord, SetResult, SuiteAnswer
@@ -237,3 +238,26 @@ def test_long_texts_are_cut_and_say_so() -> None:
     assert shown("x" * (LONGEST + 1234)).endswith("… 1,234 more characters")
     assert shown("x" * LONGEST) == "x" * LONGEST
     assert one_line("a\n" * 1000, 10) == "a a a a a…"
+
+
+def test_every_waiver_is_on_the_page_with_its_owner_and_day():
+    waiver = Waiver(set="facts", case="a", owner="Ana", reason="the source is wrong", expires=datetime.date(2026, 6, 1))
+    record = run(
+        golden("facts", [("a", 1.0, 0.0, "x", "y"), *many("f", 90)], red=frozenset({"a"})),
+        policy=GatePolicy(margin=0.1, waivers=(waiver,)),
+    )
+    page = build_page(record, decide(record, record.policy), {})
+    assert page.word == "PASS"
+    assert page.notes[0] == "waived: case facts/a (Ana, until 2026-06-01: the source is wrong)"
+
+
+def test_an_unstable_red_line_is_not_shown_as_broken():
+    record = run(golden("facts", [("a", 1.0, 1.0, "x", "x"), *many("f", 90)], red=frozenset({"a"})))
+    one = record.sets[0]
+    shaky = msgspec.structs.replace(one.cases[0].tests[0], candidate=0.6, unstable=True)
+    cases = (msgspec.structs.replace(one.cases[0], tests=(shaky,)), *one.cases[1:])
+    record = msgspec.structs.replace(record, sets=(msgspec.structs.replace(one, cases=cases),))
+    page = build_page(record, decide(record, record.policy), {})
+    assert page.groups["broken"].count == 0
+    assert page.groups["held"].count == 1
+    assert any("1 of them unstable (facts/a)" in found.reason for found in page.criteria)
