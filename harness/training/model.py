@@ -101,7 +101,10 @@ def quiet_layers(model: Any) -> None:
 
 
 class AnswerLoss(torch.nn.Module):
-    """Summed cross-entropy of the labelled positions, in nats.
+    """What an update minimises, summed over the labelled positions, in nats.
+
+    Rows that are to be learned: cross-entropy of their labels. Rows that are to be kept: KL(base, model), the
+    divergence from what the base says at these positions with the adapter off (Li and Hoiem 2016, arXiv 1606.09282).
 
     Logits are computed at those positions only. A vocabulary of 49,152 makes them the largest thing in memory, and
     two thirds of them would be thrown away. The selection sits in front of the model's own head, so that whatever
@@ -117,14 +120,28 @@ class AnswerLoss(torch.nn.Module):
     def _select(self, head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
         return None if self._labelled is None else (inputs[0][self._labelled], *inputs[1:])
 
-    def forward(self, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """ids and labels of shape (rows, length), labels already shifted; a scalar."""
-        self._labelled = labels != IGNORED
+    def forward(self, ids: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
+        """ids and labels of shape (rows, length), labels already shifted; `kept` (rows,) marks the rows whose
+        distribution is kept. A scalar."""
+        labelled = labels != IGNORED
+        logits = self._logits(ids, labelled)
+        if kept is None or not bool(kept.any()):
+            return torch.nn.functional.cross_entropy(logits, labels[labelled], reduction="sum")
+        of_kept = kept[:, None].expand_as(labels)[labelled]
+        learned = torch.nn.functional.cross_entropy(logits[~of_kept], labels[labelled][~of_kept], reduction="sum")
+        with torch.no_grad(), self.model.disable_adapter():
+            base = torch.log_softmax(self._logits(ids[kept], labelled[kept]), dim=-1)
+        model = torch.log_softmax(logits[of_kept], dim=-1)
+        return learned + torch.nn.functional.kl_div(model, base, reduction="sum", log_target=True)
+
+    def _logits(self, ids: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+        """(labelled positions, vocabulary), in float32."""
+        self._labelled = labelled
         try:
-            logits = self.model(input_ids=ids, use_cache=False).logits
+            logits: torch.Tensor = self.model(input_ids=ids, use_cache=False).logits
         finally:
-            labelled, self._labelled = self._labelled, None
-        return torch.nn.functional.cross_entropy(logits.float(), labels[labelled], reduction="sum")
+            self._labelled = None
+        return logits.float()
 
 
 def _device(base: ModelRef) -> str:

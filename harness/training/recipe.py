@@ -15,7 +15,7 @@ import yaml
 from harness.errors import RecipeError, unknown_name
 
 #: Part of every plan digest: raised when the trainer makes another adapter from the same recipe.
-TRAINER_VERSION = 1
+TRAINER_VERSION = 2
 
 
 def _demand(holds: bool, sentence: str) -> None:
@@ -38,12 +38,18 @@ class DataRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class ReplayRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """General prompts mixed in, answered by the base itself (greedy, at most `max_tokens`), so that the model is
-    reminded of what it already does. `ratio` = replay rows / all training rows."""
+    reminded of what it already does. `ratio` = replay rows / all training rows.
+
+    `learn` "distribution" keeps the base's whole next-token distribution over its answers (the divergence
+    KL(base, model), with the adapter off for the base's side); "text" learns the answers' words alone, as if they
+    were task rows: it costs one forward pass less, and teaches certainty where the base had none.
+    """
 
     prompts: str
     ratio: float
     source: Literal["self"] = "self"
     max_tokens: int = 128
+    learn: Literal["distribution", "text"] = "distribution"
 
     def __post_init__(self) -> None:
         _demand(0 < self.ratio < 1, f"replay.ratio = {self.ratio}: replay rows / all rows, between 0 and 1")

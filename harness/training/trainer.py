@@ -232,10 +232,14 @@ class Trainer:
     def _loss(self, rows: Sequence[int], examples: Sequence[Example] | None = None) -> torch.Tensor:
         chosen = self.prepared.train if examples is None else examples
         ids, labels = pad([chosen[i] for i in rows], self.pad_id)
+        keep = self.recipe.replay is not None and self.recipe.replay.learn == "distribution"
+        kept = [keep and chosen[i].row.kind == "replay" for i in rows]
         half = self.recipe.dtype == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             loss: torch.Tensor = self.loss(
-                torch.tensor(ids, device=self.device), torch.tensor(labels, device=self.device)
+                torch.tensor(ids, device=self.device),
+                torch.tensor(labels, device=self.device),
+                torch.tensor(kept, device=self.device),
             )
         return loss
 

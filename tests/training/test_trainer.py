@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 import torch
-from tiny_chat import prepared_rows, row, tiny_recipe
+from tiny_chat import prepared_rows, ragged_rows, row, tiny_recipe
 
 from harness.errors import DataError, ModelError
 from harness.models.refs import ModelRef
 from harness.training.batches import IGNORED, pad
 from harness.training.checkpoints import latest_checkpoint
 from harness.training.model import add_adapter, load_base, load_tokenizer
-from harness.training.recipe import OptimRecipe
+from harness.training.recipe import OptimRecipe, ReplayRecipe
 from harness.training.saving import refuse_inert, save_adapter
 from harness.training.template import Example, render
 from harness.training.trainer import Trainer, TrainingInterruptedError, rate_at, train
@@ -82,6 +82,64 @@ def test_logits_are_computed_at_labels_only(make_trainer: MakeTrainer) -> None:
     handle.remove()
     targets = sum(example.targets for example in trainer.prepared.train)
     assert seen == [(targets, 260)]
+
+
+def replayed(tokenizer: Any, n: int = 6) -> list[Example]:
+    rows = [msgspec.structs.replace(r, kind="replay") for r in ragged_rows(n)]
+    return [render(tokenizer, r, stops={2}) for r in rows]
+
+
+def with_replay(trainer: Trainer, learn: Any) -> Trainer:
+    replay = ReplayRecipe(prompts="p.jsonl", ratio=0.5, learn=learn)
+    trainer.recipe = msgspec.structs.replace(trainer.recipe, replay=replay)
+    return trainer
+
+
+def divergences(trainer: Trainer, rows: list[Example]) -> torch.Tensor:
+    """KL(base, model) at every learned position of `rows`, row by row, the plain way."""
+    found = []
+    for example in rows:
+        ids, labels = pad([example], 2)
+        with torch.no_grad():
+            model = trainer.model(input_ids=torch.tensor(ids)).logits.log_softmax(-1)
+            with trainer.model.disable_adapter():
+                base = trainer.model(input_ids=torch.tensor(ids)).logits.log_softmax(-1)
+        every = (base.exp() * (base - model)).sum(-1)
+        found.append(every[torch.tensor(labels) != IGNORED])
+    return torch.cat(found)
+
+
+def test_a_fresh_adapter_has_nothing_to_keep(make_trainer: MakeTrainer, tokenizer: Any) -> None:
+    trainer = with_replay(make_trainer(rows=replayed(tokenizer)), "distribution")
+    loss = trainer._loss(range(6))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(0.0, abs=1e-5)
+    assert all(p.grad is not None and float(p.grad.abs().max()) < 1e-6 for p in trainer.parameters.values())
+
+
+def test_replayed_rows_cost_their_divergence_from_the_base_and_task_rows_their_text(
+    make_trainer: MakeTrainer, examples: list[Example], tokenizer: Any
+) -> None:
+    replay = replayed(tokenizer)
+    trainer = with_replay(make_trainer(rows=examples[:4] + replay, epochs=1), "distribution")
+    trainer.run()
+    trainer.model.eval()
+    text = float(trainer.loss(*(torch.tensor(part) for part in pad(examples[:4], 2))).detach())
+    divergence = divergences(trainer, replay)
+    assert float(divergence.sum()) > 0.01
+    assert float(trainer._loss(range(10)).detach()) == pytest.approx(text + float(divergence.sum()), rel=1e-4)
+
+
+def test_keeping_the_distribution_stays_nearer_to_the_base_than_learning_the_text(
+    make_trainer: MakeTrainer, examples: list[Example], tokenizer: Any
+) -> None:
+    kept = {}
+    for learn in ("distribution", "text"):
+        rows = examples[:4] + replayed(tokenizer)
+        trainer = with_replay(make_trainer(rows=rows, epochs=6), learn)
+        trainer.run()
+        kept[learn] = float(divergences(trainer, rows[4:]).mean())
+    assert kept["distribution"] < 0.5 * kept["text"]
 
 
 def test_padding_changes_no_loss(make_trainer: MakeTrainer) -> None:
