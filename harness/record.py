@@ -28,6 +28,8 @@ RECORD_VERSION = 1
 RECORD_FILE = "record.json"
 TEXTS_FILE = "texts.json.gz"
 
+_LOOKED_THROUGH = 50
+
 
 class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which weights answered, in which engine."""
@@ -208,13 +210,14 @@ def read_record(path: Path) -> RunRecord:
 def newest_record(reports: Path) -> RunRecord | None:
     """The newest complete run below `reports` that compared two models; None where there is none.
 
-    Records that cannot be read are passed over: a damaged one says nothing of the sets.
+    Records that cannot be read are passed over: a damaged one says nothing of the sets. Of a long row of partial runs
+    only the last are looked through.
     """
     files: list[tuple[float, str, Path]] = []
     for file in reports.glob(f"*/{RECORD_FILE}"):
         with contextlib.suppress(OSError):
             files.append((file.stat().st_mtime, file.parent.name, file))
-    for _, _, file in sorted(files, reverse=True):
+    for _, _, file in sorted(files, reverse=True)[:_LOOKED_THROUGH]:
         try:
             record = read_record(file)
         except RecordError:

@@ -22,7 +22,7 @@ FLOORS = (
     {"aliases"},
     {"explain"},
     {"gate"},
-    {"controls"},
+    {"controls", "foresight"},
     {"groups", "slices"},
     {"scores", "retention", "scorefiles"},
     {"verdict"},

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.status import FAILED, PASSED, USAGE
-from harness.errors import HarnessError
+from harness.errors import GoldenSetError, HarnessError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.config import Project
     from harness.controls import Finding, SetControl
+    from harness.foresight import Foresight, PlannedSet
     from harness.golden import GoldenSet
+    from harness.record import RunRecord
 
 
 @click.group()
@@ -58,12 +62,86 @@ def check(patterns: tuple[str, ...]) -> int:
     return FAILED if faults else PASSED
 
 
+@suites.command()
+@click.option(
+    "--record",
+    "record_path",
+    type=click.Path(path_type=Path),
+    help="Measure flips on this run (a folder below reports/, or its record.json); default: the newest complete one.",
+)
+def power(record_path: Path | None) -> None:
+    """Print what each golden set can see alone, and all guard sets together.
+
+    Per set: the share of cases that flip between models, how often the set alone would pass an equal model and one a
+    margin worse, and the smallest margin with which an equal model passes 8 times in 10. Flips are measured on the
+    newest complete run of the same files; where there is none, 5, 10 and 20% stand side by side.
+    """
+    from harness.cli.gate import record_folder
+    from harness.config import load_project
+    from harness.foresight import foresee
+    from harness.record import newest_record, read_record
+    from harness.report.visible import visible
+
+    project = load_project(Path.cwd())
+    record = newest_record(project.reports) if record_path is None else read_record(record_folder(record_path))
+    golden, unreadable = _load(project, ())
+    if unreadable:
+        raise GoldenSetError(unreadable[0])
+    foresight = foresee(_planned(golden, record), project.config.gate, record=record, details=True)
+    for line in _table(foresight):
+        click.echo(visible(line))
+
+
+def _planned(golden: list[GoldenSet], record: RunRecord | None) -> list[PlannedSet]:
+    """The sets with rated cases. A run of the same file knows how many it rated; else all that are no red line."""
+    from harness.foresight import PlannedSet, measured_flips
+
+    known = {} if record is None else measured_flips(record)
+    planned = []
+    for one in golden:
+        rate = known.get(one.name)
+        n = 0 if one.kind == "text" else sum(not case.red_line for case in one.cases)
+        if rate is not None and rate.digest == one.digest:
+            n = rate.n
+        if n:
+            planned.append(PlannedSet(name=one.name, n=n, digest=one.digest))
+    return planned
+
+
+def _table(foresight: Foresight) -> Iterator[str]:
+    from harness.verdict import in_cases, plural, points
+
+    yield f"Each set alone ({foresight.where_from()}):"
+    names = {one.name: f"{one.name} (target)" if one.target else one.name for one in foresight.sets}
+    width = max((len(name) for name in names.values()), default=3)
+    yield f"  {'set':<{width}} {'cases':>6} {'flips':>6} {'margin':>6}  P(PASS|equal)  P(PASS|worse)  smallest margin"
+    for one in foresight.sets:
+        start = f"{names[one.name]:<{width}} {one.n:>6,}"
+        for sight in one.sights:
+            least = "none" if sight.smallest is None else in_cases(sight.smallest, one.n)
+            flips, margin = f"{points(sight.flips)}%", points(sight.margin)
+            yield f"  {start} {flips:>6} {margin:>6} {sight.equal:>14.1%} {sight.worse:>14.1%}  {least}"
+            start = " " * len(start)
+    for pool in foresight.pools:
+        flips = "" if pool.assumed is None else f" at {points(pool.assumed)}% flips"
+        yield (
+            f"All {plural(foresight.guards, 'guard case')} together{flips}: P(PASS | equal) {pool.equal:.1%}, "
+            f"P(PASS | {points(foresight.margin)} points worse) {pool.worse:.1%}."
+        )
+    if foresight.pools:
+        yield f"The margin: {in_cases(foresight.margin, foresight.guards)}."
+    yield (
+        "smallest: the smallest margin with which an equal model passes 8 times in 10. worse: by the margin. "
+        "A set without a bar of its own answers through the pool."
+    )
+
+
 def _load(project: Project, patterns: tuple[str, ...]) -> tuple[list[GoldenSet], list[str]]:
     """Every set that can be read, and what is wrong with the others: all of them, not only the first."""
     import fnmatch
 
     from harness.checks import validate
-    from harness.errors import GoldenSetError, unknown_name
+    from harness.errors import unknown_name
     from harness.golden import ENDING, find_golden_sets, load_golden_set
 
     names = find_golden_sets(project.golden_sets) if project.golden_sets.is_dir() else []

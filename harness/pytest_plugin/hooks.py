@@ -25,7 +25,7 @@ from harness.pytest_plugin.session import (
     report_folder,
     resolve_refs,
 )
-from harness.pytest_plugin.terminal import ProgressLine, write_summary
+from harness.pytest_plugin.terminal import ProgressLine, write_foresight, write_summary
 
 WHOLE_SET = frozenset({"scores", "retention"})
 
@@ -180,8 +180,10 @@ class ControllerHooks:
         if stats is not None:
             self.results.session.add_stats(msgspec.convert(stats, GenerationStats))
 
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.results.collected([item.nodeid for item in session.items])
+        write_foresight(self.results, session)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         self.results.not_collected(report)

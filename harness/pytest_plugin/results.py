@@ -114,6 +114,17 @@ class RunResults:
         elif told.get("whole"):
             self._answers.append(SuiteAnswer(test=report.nodeid, status="PASS", reason="as asserted"))
 
+    def partial(self, *, unended: int = 0) -> str | None:
+        """Why the run can carry no verdict, as far as is known by now; None where it is complete."""
+        return partial_because(
+            self.config,
+            self.session.project,
+            deselected=self.deselected,
+            uncollected=self._uncollected,
+            unended=unended,
+            expected=len(self._expected),
+        )
+
     def conclude(self, session: pytest.Session) -> None:
         """Write the record, decide, and report one item per golden set."""
         if self.config.option.collectonly or not (self._outcomes or self._retention or self._answers or self._errors):
@@ -169,14 +180,7 @@ class RunResults:
             sets=sets,
             answers=tuple(sorted(self._answers, key=lambda a: a.test)),
             errors=tuple(sorted(self._errors, key=lambda a: a.test)),
-            partial=partial_because(
-                self.config,
-                self.session.project,
-                deselected=self.deselected,
-                uncollected=self._uncollected,
-                unended=len(self._expected - self._ended),
-                expected=len(self._expected),
-            ),
+            partial=self.partial(unended=len(self._expected - self._ended)),
             samples=self.session.samples,
             phases=self._phases(),
             versions=_versions(),

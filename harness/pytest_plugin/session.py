@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import filelock
@@ -14,14 +14,16 @@ import pytest
 
 from harness.config import Project
 from harness.errors import ConfigError, GenerationError, HarnessError
+from harness.foresight import Foresight, PlannedSet, foresee
 from harness.generation import Answers, GenerationPlan, GenerationStats, Progress, case_requests, run
-from harness.golden import GoldenSet
+from harness.golden import GoldenCase, GoldenSet
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef, resolve
 from harness.pytest_plugin.collect import LANE, CaseParam, lane_of
-from harness.record import Role, SetResult
+from harness.record import Role, SetResult, newest_record
 from harness.registry import Registry
 from harness.retention import Retention, measure, plan_retention
+from harness.retention.measurement import can_score
 from harness.scores import Scores, score_set
 from harness.store import Store
 from harness.waivers import find_waiver, in_force
@@ -128,6 +130,20 @@ class HarnessSession:
                 for golden_set in callspec.params["retention"]:
                     for ref in self.refs.roles().values():
                         plan_retention(golden_set, ref, self._plan, sampling=self.sampling(golden_set))
+
+    def foresight(self, items: Iterable[pytest.Item]) -> Foresight | None:
+        """What the selected items can show of the candidate; None where there is nobody to compare it with."""
+        if self.refs.baseline is None or self.refs.baseline.digest == self.refs.candidate.digest:
+            return None
+        rated: dict[str, set[str]] = {}
+        digests: dict[str, str] = {}
+        for item in items:
+            for golden_set, case in _rated(item, self.refs.candidate):
+                digests[golden_set.name] = golden_set.digest
+                rated.setdefault(golden_set.name, set()).add(case.id)
+        sets = [PlannedSet(name=name, n=len(rated[name]), digest=digests[name]) for name in sorted(rated)]
+        record = newest_record(self.project.reports) if sets else None
+        return foresee(sets, self.project.config.gate, record=record)
 
     @property
     def answers(self) -> Answers:
@@ -271,6 +287,21 @@ class HarnessSession:
                 if self.worker:
                     failed.write_text(str(error), encoding="utf-8")
                 raise
+
+
+def _rated(item: pytest.Item, candidate: ModelRef) -> Iterator[tuple[GoldenSet, GoldenCase]]:
+    """The cases that an item rates: its own, or those of a whole retention set; red lines have no rate."""
+    param = case_param(item)
+    if param is not None:
+        if lane_of(item, param.case) == "rate":
+            yield param.set, param.case
+        return
+    callspec = getattr(item, "callspec", None)
+    for golden_set in callspec.params.get("retention", ()) if callspec is not None else ():
+        for case in golden_set.cases:
+            chosen = case.kind == "choice" and can_score(candidate)
+            if not case.red_line and (chosen or (case.kind == "ask" and case.checks)):
+                yield golden_set, case
 
 
 def case_param(item: pytest.Item) -> CaseParam | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.generation import Progress
+from harness.verdict import WIDTH, clip
 
 if TYPE_CHECKING:
     from harness.pytest_plugin.results import RunResults
@@ -47,6 +48,17 @@ class ProgressLine:
 
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def write_foresight(results: RunResults, session: Any) -> None:
+    """Before anything is asked: what the run can see. Nothing for a part of a run, which carries no verdict."""
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    quiet = reporter is None or session.config.option.verbose < 0 or session.config.option.collectonly
+    if quiet or not session.items or results.partial() is not None:
+        return
+    foresight = results.session.foresight(session.items)
+    for line in () if foresight is None else foresight.lines():
+        reporter.write_line(clip(line, 2 * WIDTH))
 
 
 def write_summary(reporter: Any, results: RunResults) -> None:

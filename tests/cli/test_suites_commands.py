@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import run
+from harness.config import GatePolicy
+from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult, write_record
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -69,3 +72,40 @@ def test_the_sets_that_ship_with_the_project_hold(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     assert run(["suites", "check"]) == 0
     assert "triage: 70 cases, 70 targets, own 100%, shuffled 0%" in capsys.readouterr().out
+
+
+def test_power_says_each_set_alone_and_the_pool_with_assumed_flips(project, capsys):
+    golden(project, "facts", 120)
+    golden(project, "goal", 20)
+    assert run(["suites", "power"]) == 0
+    shown = capsys.readouterr().out
+    assert "no earlier run of these sets: 5 / 10 / 20% flips assumed" in shown
+    assert "goal (target)" in shown
+    assert "8 points = 9.6 of your 120 cases" in shown  # at 10% flips an equal model passes with 8 points
+    assert "All 120 guard cases together at 10% flips: P(PASS | equal)" in shown
+    assert "The margin: 5 points = 6 of your 120 cases." in shown
+
+
+def test_power_of_a_record_that_is_not_there_is_told(project, capsys):
+    golden(project, "facts")
+    assert run(["suites", "power", "--record", "nowhere"]) == 4
+    assert "nowhere: no run record there" in capsys.readouterr().err
+
+
+def test_power_measures_flips_on_the_record_of_the_same_sets(project, capsys):
+    golden(project, "facts", 20)
+    digest = hashlib.sha256((project / "golden_sets" / "facts.jsonl").read_bytes()).hexdigest()
+    identity = {"reference": "", "base_digest": "", "adapter_digest": None, "engine": "hf", "dtype": "x"}
+    cases = tuple(CaseResult(case=f"c-{i}", line=i, candidate=float(i > 1), baseline=float(i > 0)) for i in range(20))
+    record = RunRecord(
+        run_id="earlier", created="", harness_version="", arguments=(), root=None, policy=GatePolicy(),
+        policy_digest="", candidate=ModelIdentity(label="new", digest="new", **identity), collection_digest="",
+        baseline=ModelIdentity(label="old", digest="old", **identity),
+        sets=(SetResult(name="facts", path="golden_sets/facts.jsonl", digest=digest, kind="ask", cases=cases),),
+    )  # fmt: skip
+    write_record(project / "reports" / "earlier", record, {})
+    for arguments in ([], ["--record", "reports/earlier"]):
+        assert run(["suites", "power", *arguments]) == 0
+        shown = capsys.readouterr().out
+        assert "flips as in run earlier" in shown
+        assert " 20     5%" in shown
