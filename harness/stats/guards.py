@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike
 
 from harness.errors import StatisticsError
 from harness.stats.flips import Discordant, mcnemar
-from harness.stats.intervals import Floats, as_values
 from harness.stats.multiplicity import holm
 from harness.stats.paired import PairedComparison, compare_paired
 from harness.stats.signflip import sign_flip_test
+from harness.stats.values import Floats, as_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import msgspec
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from harness.errors import StatisticsError
+from harness.stats.clusters import ClusterMean
+from harness.stats.values import Floats, Labels, as_values, cluster_index, level_of, normal_quantile, refuse_nan
 
-Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
+__all__ = [
+    "ClusterMean",
+    "Floats",
+    "Interval",
+    "as_values",
+    "bootstrap_interval",
+    "clopper_pearson",
+    "cluster_index",
+    "mean_interval",
+    "normal_quantile",
+    "wilson",
+    "zero_failures_bound",
+]
 
-#: Below this many clusters the t interval is too narrow, and all sign flips can be counted instead.
-FEW_CLUSTERS = 20
+#: Resampled values held in memory at a time.
+_BLOCK = 1_000_000
+#: The share of resamples that may have no value; with more, the interval would be of other data.
+_MOST_UNDEFINED = 0.05
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,7 +58,7 @@ def wilson(successes: float, n: int, *, confidence: float = 0.95) -> Interval:
     Source: Wilson 1927; Newcombe 1998, method 3.
     """
     rate = _rate(successes, n)
-    z = normal_quantile((1 + _level(confidence)) / 2)
+    z = normal_quantile((1 + level_of(confidence)) / 2)
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     return Interval(
@@ -64,7 +79,7 @@ def clopper_pearson(successes: int, n: int, *, confidence: float = 0.95) -> Inte
     from scipy.special import betaincinv
 
     rate = _rate(successes, n)
-    tail = (1 - _level(confidence)) / 2
+    tail = (1 - level_of(confidence)) / 2
     low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
     high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
     return Interval(estimate=rate, low=low, high=high, confidence=confidence, method="Clopper-Pearson", n=n)
@@ -74,7 +89,7 @@ def zero_failures_bound(n: int, *, confidence: float = 0.95) -> float:
     """The largest failure rate that `n` clean cases leave possible: `1 - (1 - confidence)^(1/n)`."""
     if n < 1:
         raise StatisticsError("no cases: a clean sheet proves something from one case on")
-    return float(-math.expm1(math.log1p(-_level(confidence)) / n))
+    return float(-math.expm1(math.log1p(-level_of(confidence)) / n))
 
 
 def mean_interval(values: ArrayLike, clusters: ArrayLike | None = None, *, confidence: float = 0.95) -> Interval:
@@ -89,7 +104,7 @@ def mean_interval(values: ArrayLike, clusters: ArrayLike | None = None, *, confi
     mean = ClusterMean.of(x, clusters=clusters)
     if mean.n_clusters < 2:
         raise StatisticsError(f"{_count(x.size, mean.n_clusters)}: an interval needs at least two. Add cases.")
-    low, high = mean.limits((1 - _level(confidence)) / 2)
+    low, high = mean.limits((1 - level_of(confidence)) / 2)
     if low is None or high is None:
         raise StatisticsError(
             f"{mean.n_clusters} clusters are too few for a {confidence:.0%} interval. Add clusters, "
@@ -110,39 +125,91 @@ def bootstrap_interval(
     """Range of any `statistic`, by resampling rows of `values` (or whole clusters of rows) with replacement.
 
     Put both sides of a comparison into one row (an array of shape (n, 2)), so that pairs stay together. Bias
-    corrected and accelerated. Where every resample agrees, the interval is that one point.
+    corrected and accelerated. Where every resample agrees, the interval is that one point. A statistic that
+    takes an `axis`, as numpy's do, is computed for many resamples at a time.
     Source: Efron 1987 (BCa).
     """
     x = np.asarray(values, dtype=np.float64)
     if x.ndim not in (1, 2):
         raise StatisticsError(f"values must be one row a case (1 or 2 dimensions), not {x.ndim}")
-    _refuse_nan(x.ravel(), "values")
-    if rounds < 100:
-        raise StatisticsError(f"{rounds} bootstrap rounds are too few; 10,000 is usual")
+    refuse_nan(x.ravel(), "values")
     members = _members(x.shape[0], clusters)
     g = len(members)
     if g < 2:
         raise StatisticsError(f"{_count(x.shape[0], g)}: resampling needs at least two. Add cases.")
     estimate = _finite(statistic(x), "the statistic")
-    draws = rng.integers(0, g, size=(rounds, g))
     if clusters is None:
-        replicates = np.fromiter((statistic(x[row]) for row in draws), np.float64, rounds)
-        left_out = np.fromiter((statistic(np.delete(x, i, axis=0)) for i in range(g)), np.float64, g)
+        replicates = np.concatenate([_each(statistic, x, draw) for draw in resamples(g, rounds, rng)])
+        left_out = np.concatenate([_each(statistic, x, kept) for kept in _leave_one_out(g)])
     else:
-        rows = (np.concatenate([members[c] for c in row]) for row in draws)
+        rows = (np.concatenate([members[c] for c in row]) for draw in resamples(g, rounds, rng) for row in draw)
         replicates = np.fromiter((statistic(x[row]) for row in rows), np.float64, rounds)
         left_out = np.fromiter((statistic(np.delete(x, m, axis=0)) for m in members), np.float64, g)
-    _refuse_nan(replicates, "the statistic's resamples")
-    _refuse_nan(left_out, "the statistic's leave-one-out values")
-    low, high = _bca(estimate, replicates, left_out, (1 - _level(confidence)) / 2)
+    refuse_nan(replicates, "the statistic's resamples")
+    refuse_nan(left_out, "the statistic's leave-one-out values")
+    low, high = bca_limits(estimate, replicates, left_out, (1 - level_of(confidence)) / 2)
     return Interval(estimate=estimate, low=low, high=high, confidence=confidence, method="BCa bootstrap", n=x.shape[0])
 
 
-def _bca(estimate: float, replicates: Floats, left_out: Floats, tail: float) -> tuple[float, float]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resampled:
+    """The interval from the resamples that have a value, and how many have none (one category only, say)."""
+
+    interval: Interval
+    undefined: int
+
+
+def count_bootstrap(
+    estimate: float,
+    n: int,
+    statistic: Callable[[Floats], Floats],
+    rng: np.random.Generator,
+    *,
+    confidence: float = 0.95,
+    rounds: int = 10_000,
+) -> Resampled:
+    """BCa range of a statistic of `n` units that can be told from how often each unit is drawn.
+
+    `statistic` takes a block of rows of counts, one count per unit, and gives one value per row, NaN where it
+    has none. Raises StatisticsError where more than 5% of the resamples have none.
+    """
+    if n < 2:
+        raise StatisticsError(f"{n} case{'s' * (n != 1)}: resampling needs at least two. Add cases.")
+    drawn = np.concatenate([statistic(_counted(draw)) for draw in resamples(n, rounds, rng)])
+    left_out = np.concatenate([statistic(_counted(kept, n)) for kept in _leave_one_out(n)])
+    defined = np.isfinite(drawn)
+    undefined = int(rounds - np.count_nonzero(defined))
+    if undefined > _MOST_UNDEFINED * rounds or not np.isfinite(left_out).any():
+        raise StatisticsError(
+            f"{undefined / rounds:.0%} of the resamples of these {n} cases have no value: the data hang on too few "
+            "of them for an interval. Add cases, rare kinds first."
+        )
+    tail = (1 - level_of(confidence)) / 2
+    low, high = bca_limits(estimate, drawn[defined], left_out[np.isfinite(left_out)], tail)
+    interval = Interval(estimate=estimate, low=low, high=high, confidence=confidence, method="BCa bootstrap", n=n)
+    return Resampled(interval=interval, undefined=undefined)
+
+
+def resamples(n: int, rounds: int, rng: np.random.Generator) -> Iterator[Labels]:
+    """`rounds` draws of `n` out of `n` with replacement: blocks of rows of indices, never all in memory."""
+    if rounds < 100:
+        raise StatisticsError(f"{rounds} bootstrap rounds are too few; 10,000 is usual")
+    block = max(1, _BLOCK // n)
+    for done in range(0, rounds, block):
+        yield rng.integers(0, n, size=(min(block, rounds - done), n))
+
+
+def bca_limits(estimate: float, replicates: Floats, left_out: Floats, tail: float) -> tuple[float, float]:
+    """Limits of an estimate from its resamples and its leave-one-out values, bias corrected and accelerated.
+
+    Where every resample agrees, both are that one point. Source: Efron 1987.
+    """
     from scipy.special import ndtr
 
     r = replicates.size
-    below = np.count_nonzero(replicates < estimate) + np.count_nonzero(replicates == estimate) / 2
+    # Rounding must not tell a resample from its equal, the data themselves.
+    same = 1e-12 * max(abs(estimate), float(np.ptp(replicates)))
+    below = np.count_nonzero(replicates < estimate - same) / 2 + np.count_nonzero(replicates <= estimate + same) / 2
     # Kept off 0 and 1, where the correction is infinite.
     bias = normal_quantile(min(max(below / r, 0.5 / r), 1 - 0.5 / r))
     pull = left_out.mean() - left_out
@@ -154,111 +221,32 @@ def _bca(estimate: float, replicates: Floats, left_out: Floats, tail: float) -> 
     return float(low), float(high)
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterMean:
-    """A weighted mean whose independent units are clusters; a case by itself is a cluster of one.
-
-    `totals[c]` is the weighted sum of the values of cluster c and `sizes[c]` the sum of their weights.
-    """
-
-    totals: Floats
-    sizes: Floats
-    single: bool
-
-    @classmethod
-    def of(cls, values: Floats, *, clusters: ArrayLike | None = None, weights: Floats | None = None) -> ClusterMean:
-        """Sum values and weights per cluster. `clusters` are labels of any kind, one per value."""
-        w = np.ones_like(values) if weights is None else weights
-        if clusters is None:
-            return cls(totals=w * values, sizes=w, single=True)
-        index = cluster_index(values.size, clusters)
-        sizes = np.asarray(np.bincount(index, weights=w), dtype=np.float64)
-        totals = np.asarray(np.bincount(index, weights=w * values), dtype=np.float64)
-        return cls(totals=totals, sizes=sizes, single=sizes.size == values.size)
-
-    @property
-    def n_clusters(self) -> int:
-        """How many independent units there are."""
-        return int(self.totals.size)
-
-    @property
-    def estimate(self) -> float:
-        """The weighted mean."""
-        return float(self.totals.sum() / self.sizes.sum())
-
-    @property
-    def standard_error(self) -> float:
-        """Cluster-robust standard error of the mean; infinite for one cluster, which shows no spread."""
-        g = self.n_clusters
-        if g < 2:
-            return math.inf
-        residuals = self.totals - self.sizes * self.estimate
-        # Rounding alone must not look like spread.
-        residuals[np.abs(residuals) < 1e-12 * max(1.0, float(np.abs(self.totals).max()))] = 0.0
-        return float(math.sqrt((residuals**2).sum() * g / (g - 1)) / self.sizes.sum())
-
-    @property
-    def method(self) -> str:
-        """The name of the interval that `limits` gives."""
-        if self.single:
-            return "Student t"
-        return "sign flips of clusters" if self.n_clusters < FEW_CLUSTERS else "cluster-robust t"
-
-    def limits(self, tail: float) -> tuple[float | None, float | None]:
-        """Lower and upper limit, each missed with probability `tail`; None where nothing can be ruled out."""
-        if self.n_clusters < 2:
-            return None, None
-        if self.single or self.n_clusters >= FEW_CLUSTERS:
-            from scipy.special import stdtrit
-
-            reach = float(stdtrit(self.n_clusters - 1, 1 - tail)) * self.standard_error
-            return self.estimate - reach, self.estimate + reach
-        typical = self._typical_values()
-        # A mean of m is rejected while fewer than tail * 2^G flips are as extreme; the unflipped one counts.
-        skip = math.floor(tail * (typical.size + 1) + 1e-9)
-        return (None, None) if skip < 1 else (float(typical[skip - 1]), float(typical[-skip]))
-
-    def _typical_values(self) -> Floats:
-        """Means of all non-empty subsets of clusters, sorted: the sign-flip test's limits are among them.
-
-        Source: Hartigan 1969, "Using subsample values as typical values".
-        """
-        totals, sizes = np.zeros(1), np.zeros(1)
-        for total, size in zip(self.totals, self.sizes, strict=True):
-            totals, sizes = np.concatenate([totals, totals + total]), np.concatenate([sizes, sizes + size])
-        return np.sort(totals[1:] / sizes[1:])
+def _leave_one_out(n: int) -> Iterator[Labels]:
+    """Blocks of rows of the indices that remain when each one is left out in turn."""
+    block, places = max(1, _BLOCK // n), np.arange(n - 1)
+    for done in range(0, n, block):
+        yield places + (places >= np.arange(done, min(n, done + block))[:, None])
 
 
-def as_values(values: ArrayLike, name: str) -> Floats:
-    """`values` as a one-dimensional array of finite numbers, at least one.
+def _counted(rows: Labels, n: int | None = None) -> Floats:
+    """How often each of the `n` indices occurs in each row."""
+    n = rows.shape[1] if n is None else n
+    shifted = rows + n * np.arange(len(rows))[:, None]
+    return np.bincount(shifted.ravel(), minlength=n * len(rows)).reshape(len(rows), n).astype(np.float64)
 
-    Raises StatisticsError naming `name` and the position of the first value that is no number.
-    """
+
+def _each(statistic: Callable[..., float], x: Floats, rows: Labels) -> Floats:
+    """The statistic of `x[row]` for each row: in one call where it takes an `axis`, as numpy's do."""
+    if x.ndim == 1 and _takes_axis(statistic):
+        return np.asarray(statistic(x[rows], axis=1), dtype=np.float64)
+    return np.fromiter((statistic(x[row]) for row in rows), np.float64, len(rows))
+
+
+def _takes_axis(statistic: Callable[..., float]) -> bool:
     try:
-        x = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise StatisticsError(f"{name}: not numbers ({error}). Leave no gaps: drop or score them.") from error
-    if x.ndim != 1:
-        raise StatisticsError(f"{name}: one number per case is needed, not an array of shape {x.shape}")
-    if x.size == 0:
-        raise StatisticsError(f"{name}: there are none, so there is nothing to tell. Add cases.")
-    _refuse_nan(x, name)
-    return x
-
-
-def cluster_index(n: int, clusters: ArrayLike) -> Labels:
-    """Cluster labels of any kind as whole numbers from 0; raises StatisticsError unless there is one per
-    value.
-    """
-    labels = np.asarray(clusters)
-    if labels.shape != (n,):
-        raise StatisticsError(f"{n} values but cluster labels of shape {labels.shape}: give one per value")
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
-
-
-def normal_quantile(p: float) -> float:
-    """The standard normal quantile."""
-    return NormalDist().inv_cdf(p)
+        return "axis" in inspect.signature(statistic).parameters
+    except ValueError:  # some built-in functions have no signature
+        return False
 
 
 def _members(n: int, clusters: ArrayLike | None) -> list[Labels]:
@@ -275,18 +263,6 @@ def _rate(successes: float, n: int) -> float:
     if not 0 <= successes <= n:
         raise StatisticsError(f"{successes} of {n}: the count must lie between 0 and {n}")
     return successes / n
-
-
-def _level(confidence: float) -> float:
-    if not 0 < confidence < 1:
-        raise StatisticsError(f"confidence {confidence}: give a share between 0 and 1, such as 0.95")
-    return confidence
-
-
-def _refuse_nan(x: Floats, name: str) -> None:
-    bad = np.flatnonzero(~np.isfinite(x))
-    if bad.size:
-        raise StatisticsError(f"{name}: the value at position {bad[0]} is {x[bad[0]]}, not a number")
 
 
 def _finite(value: float, name: str) -> float:

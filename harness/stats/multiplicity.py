@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.errors import StatisticsError
-from harness.stats.intervals import Floats, as_values
+from harness.stats.values import Floats, as_values
 
 
 def holm(p_values: ArrayLike) -> Floats:

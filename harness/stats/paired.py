@@ -11,18 +11,13 @@ from numpy.typing import ArrayLike
 
 from harness.answers import Answer
 from harness.errors import StatisticsError
+from harness.stats.clusters import ClusterMean
 from harness.stats.flips import Discordant, Significance, mcnemar, tango_interval, tango_limits
-from harness.stats.intervals import (
-    ClusterMean,
-    Floats,
-    Interval,
-    as_values,
-    normal_quantile,
-    zero_failures_bound,
-)
+from harness.stats.intervals import Interval, zero_failures_bound
 from harness.stats.multiplicity import benjamini_hochberg, holm
 from harness.stats.power import cases_needed, detectable_drop
 from harness.stats.signflip import sign_flip_test
+from harness.stats.values import Floats, as_values, normal_quantile
 
 __all__ = [
     "Discordant",

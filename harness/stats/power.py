@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.errors import StatisticsError
 from harness.stats.flips import Alternative, tango_excess, worse_p_values
-from harness.stats.intervals import Floats, normal_quantile
+from harness.stats.values import Floats, normal_quantile
 
 
 class RulePower(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

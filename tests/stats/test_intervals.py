@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -206,3 +207,50 @@ def bounds(interval: Interval) -> tuple[float, float]:
 
 def width(interval: Interval) -> float:
     return interval.high - interval.low
+
+
+def test_many_resamples_at_a_time_are_the_same_resamples():
+    values = np.random.default_rng(0).exponential(size=40)
+    for statistic in (np.mean, np.median):
+        fast = bootstrap_interval(values, statistic, np.random.default_rng(1), rounds=300)
+        plain = bootstrap_interval(values, lambda x, f=statistic: float(f(x)), np.random.default_rng(1), rounds=300)
+        assert fast == plain
+
+
+def test_the_bootstrap_holds_a_bounded_block_in_memory(monkeypatch):
+    values = np.random.default_rng(0).exponential(size=40)
+    whole = bootstrap_interval(values, np.mean, np.random.default_rng(1), rounds=300)
+    monkeypatch.setattr("harness.stats.intervals._BLOCK", 100)
+    assert bootstrap_interval(values, np.mean, np.random.default_rng(1), rounds=300) == whole
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0, math.nan, -math.inf]), st.integers(0, 2)), max_size=8),
+    st.booleans(),
+)
+def test_any_values_get_numbers_or_a_refusal(rows, clustered):
+    values, labels = [v for v, _ in rows], [c for _, c in rows] if clustered else None
+    for call in (
+        lambda: mean_interval(values, labels),
+        lambda: bootstrap_interval(values, np.mean, np.random.default_rng(0), labels, rounds=100),
+    ):
+        try:
+            found = call()
+        except StatisticsError as error:
+            units = len(set(labels)) if labels is not None else len(values)
+            too_few = units < 6 if clustered else units < 2
+            assert too_few or not np.isfinite(values).all(), error  # noqa: PT017
+            continue
+        assert np.isfinite(values).all()
+        assert math.isfinite(found.low)
+        assert found.low <= found.estimate + 1e-12
+        assert found.estimate - 1e-12 <= found.high
+        assert found.n == len(values)
+
+
+def test_ten_thousand_bca_rounds_of_a_thousand_cases_take_two_seconds_of_the_processor():
+    values = np.random.default_rng(0).random(1000)
+    start = time.process_time()
+    bootstrap_interval(values, np.mean, np.random.default_rng(0))
+    assert time.process_time() - start < 2

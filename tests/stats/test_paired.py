@@ -14,6 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from harness.errors import StatisticsError
+from harness.stats.flips import tango_excess, tango_limits
 from harness.stats.paired import (
     benjamini_hochberg,
     compare_paired,
@@ -392,3 +393,66 @@ def test_a_hundred_thousand_pairs_take_a_tenth_of_a_second():
         compare_paired(x, y, margin=0.05)
         best = min(best, time.perf_counter() - start)
     assert best < 0.1
+
+
+def test_students_sleep_data_as_a_comparison():
+    extra = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
+    found = compare_paired(extra, [0] * 10, margin=0)
+    assert found.difference == pytest.approx(1.58)
+    assert found.difference / found.standard_error == pytest.approx(4.0621, abs=5e-5)
+    assert (found.interval.low, found.interval.high) == pytest.approx((0.70011, 2.45989), abs=5e-6)
+
+
+@given(tables, st.floats(-0.99, 0.99))
+def test_one_tango_limit_is_the_edge_of_what_many_tables_say(table, confidence_seed):
+    b, c, n = table
+    tail = 0.001 + 0.2 * abs(confidence_seed)
+    z = scipy_stats.norm.ppf(1 - tail)
+    low, _ = tango_limits(b, c, n, tail)
+    for d, ruled_out in ((low - 1e-9, True), (low + 1e-9, False)):
+        gap, error = tango_excess(np.array([float(b)]), np.array([float(c)]), n, d)
+        if d > -1 and abs(gap[0] - z * error[0]) > 1e-6:
+            assert bool(gap[0] > z * error[0]) is ruled_out
+
+
+# ---- anything at all ----------------------------------------------------------------------------------------
+
+SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0, math.nan, math.inf])
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(st.tuples(SCORES, SCORES, st.integers(0, 3)), max_size=8),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([0, 0.05, 1]),
+)
+def test_any_pairs_get_numbers_or_a_refusal(rows, clustered, weighted, margin):
+    x, y = [r[0] for r in rows], [r[1] for r in rows]
+    labels = [r[2] for r in rows] if clustered else None
+    weights = [r[2] + 1.0 for r in rows] if weighted else None
+    if not rows or not np.isfinite(x + y).all():
+        with pytest.raises(StatisticsError):
+            compare_paired(x, y, margin=margin, clusters=labels, weights=weights)
+        with pytest.raises(StatisticsError):
+            sign_flip_test([*x, *y])
+        return
+    found = compare_paired(x, y, margin=margin, clusters=labels, weights=weights)
+    assert -1 <= found.interval.low <= found.lower_limit <= found.difference + 1e-12
+    assert found.difference - 1e-12 <= found.upper_limit <= found.interval.high <= 1
+    assert found.standard_error is None or math.isfinite(found.standard_error)
+    assert 0 <= found.minimum_detectable_effect < math.inf
+    assert found.n == len(rows)
+    assert "\n" not in repr(found)
+    p = sign_flip_test(np.subtract(x, y), clusters=labels).p_value
+    assert 0 < p <= 1
+
+
+def test_eight_random_flips_at_once_are_eight_flips():
+    from harness.stats.signflip import _byte_tables
+
+    d = np.random.default_rng(0).normal(size=21)
+    drawn = np.random.default_rng(1).integers(0, 256, size=(50, 3), dtype=np.uint8)
+    signs = 2.0 * np.unpackbits(drawn, axis=1, bitorder="little")[:, :21] - 1
+    tables_ = _byte_tables(d)
+    assert sum(tables_[i][drawn[:, i]] for i in range(3)) == pytest.approx(signs @ d)
