@@ -5,11 +5,15 @@ scipy is imported where a function needs it: deciding on yes/no answers needs no
 than a thousand scripted cases.
 
 intervals    ranges of rates, means and any statistic
-flips        yes/no answers in pairs: McNemar, Tango
-signflip     the sign-flip test
-multiplicity Holm, Benjamini-Hochberg
-paired       two models on the same cases
-power        what a number of cases can show
+paired       two models on the same cases: compare_paired, McNemar, Tango, sign flips, Holm, Benjamini-Hochberg
+power        what a number of cases can show, and how often the rule gives each answer
 guards       alarms per set, one pooled proof
-repeats      several samples of one case
+repeats      several samples of one case: pass@k, pass^k
+agreement    two judges or many, and a judge in place of people
+sequential   stopping early, validly
+preference   win rates, both orders, position bias, ties, strengths, length
+forgetting   what a chain of candidates kept
+
+Behind them: values and clusters (plain numbers, dependent cases); flips, signflip and multiplicity, which `paired`
+names; winrate, strength and length, which `preference` names.
 """
