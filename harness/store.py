@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import filelock
 import msgspec
@@ -22,11 +22,13 @@ from harness.errors import GenerationError
 from harness.models import Request, Response, ScoreRequest, TokenScores
 from harness.models.refs import ModelRef
 
+Kind = Literal["response", "score"]
+
 _log = logging.getLogger("harness.store")
 
-#: Part of every key: raise it when the meaning of a key or a stored value changes, and old entries are not
-#: found.
-KEY_VERSION = 1
+#: Part of every key, by what is stored: raise it when the meaning of a key or the way a value is computed changes,
+#: and old entries are not found. Scores are at 2 since shared beginnings are computed once, which rounds otherwise.
+KEY_VERSIONS: dict[Kind, int] = {"response": 1, "score": 2}
 
 #: Seconds to wait for another process that is writing.
 _BUSY_TIMEOUT = 30.0
@@ -57,8 +59,8 @@ def score_key(ref: ModelRef, request: ScoreRequest) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def _identity(kind: str, ref: ModelRef) -> bytes:
-    return _encode((KEY_VERSION, kind, ref.digest, ref.engine, ref.dtype)) + b"\n"
+def _identity(kind: Kind, ref: ModelRef) -> bytes:
+    return _encode((KEY_VERSIONS[kind], kind, ref.digest, ref.engine, ref.dtype)) + b"\n"
 
 
 _Value = TypeVar("_Value")

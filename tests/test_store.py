@@ -196,3 +196,17 @@ with Store(Path(sys.argv[1])) as store:
     assert [worker.returncode for worker in workers] == [0] * 4
     with Store(path) as store:
         assert len(store.responses([f"{w}-{i}" for w in range(4) for i in range(50)])) == 200
+
+
+@pytest.mark.parametrize("kind", ["response", "score"])
+def test_values_that_are_computed_another_way_are_not_taken_for_todays(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness import store
+
+    before = {"response": response_key(REF, REQUEST), "score": score_key(REF, TEXT)}
+    monkeypatch.setattr(store, "KEY_VERSIONS", {**store.KEY_VERSIONS, kind: 99})
+    store._identity.cache_clear()
+    after = {"response": response_key(REF, REQUEST), "score": score_key(REF, TEXT)}
+    store._identity.cache_clear()
+    assert [name for name in before if before[name] != after[name]] == [kind]

@@ -10,17 +10,16 @@ from typing import Any, Literal
 import msgspec
 import torch
 from transformers import (
-    DynamicCache,
     GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
 )
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from harness.errors import GenerationError
 from harness.models import Request, Response
+from harness.models.hf.caches import selectable_cache
 from harness.models.hf.memory import Batches
 from harness.models.hf.prompts import Prompts
 
@@ -114,7 +113,7 @@ def _answer(model: Any, prompts: Prompts, batch: Sequence[_Row], finished: Calla
     ids = torch.tensor([[prompts.pad_id] * (width - len(row.prompt)) + row.prompt for row in rows])
     mask = torch.tensor([[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows])
     ids, mask = ids.to(model.device), mask.to(model.device)
-    cache = _selectable_cache(model)
+    cache = selectable_cache(model)
     while rows:
         until = int(_SHRINK_AT * len(rows)) if cache is not None else 0
         watch = _Watch(rows, prompts, until)
@@ -141,15 +140,6 @@ def _answer(model: Any, prompts: Prompts, batch: Sequence[_Row], finished: Calla
             grown = mask.new_ones(mask.shape[0], output.sequences.shape[1] - mask.shape[1])
             mask = torch.cat([mask, grown], dim=1)[chosen]
             cache.batch_select_indices(chosen)
-
-
-def _selectable_cache(model: Any) -> DynamicCache | None:
-    """A key-value cache whose rows can be taken out, or None for models that remember in another way."""
-    if not model._supports_default_dynamic_cache():
-        return None
-    cache = DynamicCache(config=model.config.get_text_config(decoder=True))
-    plain = all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
-    return cache if plain else None
 
 
 class _Watch(StoppingCriteria):
