@@ -242,11 +242,14 @@ class Registry:
             )
             assert record is not None  # without a record there was no proof
             accepted = proof.status == "INCONCLUSIVE"
+            told = f"{proof.status} in run {record.run_id}"
+            for use in proof.waivers:
+                told += f"; {use.told}" if use.state == "used" else ""
             return self.aliases.move(
                 "baseline",
                 target.label,
                 kind="promote",
-                reason=accept if accept and accepted else f"{proof.status} in run {record.run_id}",
+                reason=accept if accept and accepted else told,
                 owner=owner,
                 run_id=record.run_id,
                 accepted=accepted,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import concurrent.futures
+import datetime
 import json
 import multiprocessing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.aliases import Aliases
-from harness.config import GatePolicy
+from harness.config import GatePolicy, Waiver
 from harness.errors import ModelError, PromotionRefused, RegistryError
 from harness.gate import Criterion, Verdict
 from harness.promotion import find_evidence
 from harness.record import ModelIdentity, RunRecord, write_record
 from harness.registry import Registry
+from harness.waivers import WaiverUse
 
 
 def make_base(folder: Path, weights: bytes = b"base") -> Path:
@@ -321,6 +324,15 @@ def test_an_accepted_inconclusive_is_logged_with_owner_and_reason(registry, vers
     )
     (move,) = registry.log()
     assert (move.accepted, move.owner, move.reason) == (True, "Ada", "pilot users only")
+
+
+def test_the_log_names_the_waivers_that_a_promotion_rests_on(registry, version):
+    waiver = Waiver(set="rules", case="r1", owner="Ana", reason="known", expires=datetime.date(2027, 1, 1))
+    unused = msgspec.structs.replace(waiver, case="r2")
+    uses = (WaiverUse(waiver=waiver, state="used"), WaiverUse(waiver=unused, state="not needed"))
+    passed = msgspec.structs.replace(verdict("PASS"), waivers=uses)
+    move = registry.promote("triage@1", passed, proof(registry, version))
+    assert move.reason == ("PASS in run 20260101-120000-abc; waived: case rules/r1 (Ana, until 2027-01-01: known)")
 
 
 def test_a_version_whose_files_were_changed_is_not_promoted(registry, version):

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 from test_gate import flips, record
+from test_groups import joined
 
 from harness.config import GatePolicy
 from harness.pairs import pair_sets
-from harness.record import RunRecord, SetResult
+from harness.record import RunRecord
 from harness.slices import Slice, slices
 from harness.stats.flips import mcnemar
-
-
-def joined(name: str, *parts: SetResult) -> SetResult:
-    return msgspec.structs.replace(flips(name), cases=tuple(case for part in parts for case in part.cases))
 
 
 def sliced(run: RunRecord) -> tuple[Slice, ...]:

@@ -9,9 +9,11 @@ import msgspec
 import pytest
 from test_gate import flips, only, record, red_lines
 
+from harness.cli.main import run as command_line
 from harness.config import GatePolicy, Waiver, load_project
 from harness.errors import ConfigError
 from harness.gate import decide
+from harness.record import write_record
 from harness.verdict import Verdict
 
 LATER = datetime.date(2026, 12, 31)
@@ -156,3 +158,15 @@ def test_a_waiver_is_read_from_the_policy_and_survives_json(tmp_path: Path):
 def test_a_policy_without_the_later_keys_keeps_its_digest():
     assert GatePolicy().digest == "94875e8fc028f981f9078144410badd6f2d5e5bd6dd1b4475bac86090b868e8a"
     assert policy(waiver("a", case="b")).digest != GatePolicy().digest
+
+
+def test_deciding_an_old_record_again_asks_whether_the_waiver_still_holds(tmp_path: Path, capsys):
+    run = record(flips(both=300), red_lines(held=11, broken=1), created="2026-01-01T12:00:00+00:00")
+    write_record(tmp_path / "run", run, {})
+    for expires, status in (("2026-01-02", 1), ("2999-01-01", 0)):
+        rule = f'set = "rules"\ncase = "rules-0"\nowner = "Ana"\nreason = "known"\nexpires = {expires}\n'
+        (tmp_path / "p.toml").write_text(f"[[waivers]]\n{rule}")
+        again = ["gate", "--record", str(tmp_path / "run"), "--policy", str(tmp_path / "p.toml")]
+        assert command_line(again) == status
+        said = capsys.readouterr().out
+        assert ("expired waiver, not applied" if status else "waived: case rules/rules-0 (Ana") in said
