@@ -45,8 +45,10 @@ class EpochRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class State(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Where a run stands. `best_epoch` indexes `epochs`, where early stopping keeps the best weights."""
+    """Where a run stands. `rows` is the digest of the rendered rows it learns from and is validated on; `best_epoch`
+    indexes `epochs`, where early stopping keeps the best weights."""
 
+    rows: str = ""
     step: int = 0
     seconds: float = 0.0
     history: list[StepRecord] = []
@@ -100,11 +102,16 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return max(_complete(folder), default=None)
 
 
+def read_state(checkpoint: Path) -> State:
+    """Where the run stood that wrote the checkpoint."""
+    return msgspec.json.decode((checkpoint / _STATE).read_bytes(), type=State)
+
+
 def read_checkpoint(
     checkpoint: Path, parameters: Weights, optimizer: torch.optim.Optimizer
 ) -> tuple[State, Weights | None]:
     """Put a checkpoint back into the live parameters and optimizer; returns its state and best weights."""
-    state = msgspec.json.decode((checkpoint / _STATE).read_bytes(), type=State)
+    state = read_state(checkpoint)
     tensors = load_file(checkpoint / _TENSORS)
     best = {name.removeprefix("best."): t for name, t in tensors.items() if name.startswith("best.")}
     with torch.no_grad():

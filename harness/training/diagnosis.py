@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.training.checkpoints import EpochRecord, StepRecord
+from harness.training.recipe import Recipe
 
 
 def read_curve(history: Sequence[StepRecord], epochs: Sequence[EpochRecord] = ()) -> list[str]:
@@ -52,6 +53,17 @@ def read_curve(history: Sequence[StepRecord], epochs: Sequence[EpochRecord] = ()
                 f"optim.early_stopping."
             )
     return findings
+
+
+def out_of_memory(recipe: Recipe, longest: int) -> str:
+    """What did not fit, and what to lower; `longest` is in tokens, the longest row of the batch."""
+    at_once = recipe.optim.micro_batch_size or recipe.optim.batch_size
+    lower = [f"max_length ({recipe.max_length}; the longest row here has {longest} tokens)"]
+    if at_once > 1:
+        lower.insert(0, f"optim.micro_batch_size (--set optim.micro_batch_size={at_once // 2} changes no gradient)")
+    other = "a smaller base" if recipe.method == "qlora" else "method: qlora"
+    rows = "1 row" if at_once == 1 else f"{at_once} rows"
+    return f"out of memory with {rows} at a time. Lower {' or '.join(lower)}, or use {other}."
 
 
 def plot_curve(history: Sequence[StepRecord], epochs: Sequence[EpochRecord], path: Path, *, title: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from harness.errors import ModelError
+from harness.models.hf.memory import is_out_of_memory
 from harness.models.hf.quiet import quiet_transformers
 from harness.models.refs import ModelRef, pinned
 from harness.training.batches import IGNORED
@@ -55,7 +56,13 @@ def load_base(recipe: Recipe, base: ModelRef) -> Any:
                 trust_remote_code=False,
                 **options,
             )
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            smaller = "a smaller base" if recipe.method == "qlora" else "method: qlora, a smaller base"
+            raise ModelError(
+                f"{base.label}: out of memory while it was loaded for training. Use {smaller} or a device with more "
+                "memory, or free what other programs hold."
+            ) from error
         raise ModelError(f"{base.label}: cannot be loaded for training ({_one_line(error)}).") from error
     model.config.use_cache = False
     return model

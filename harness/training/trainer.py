@@ -17,8 +17,9 @@ import msgspec
 import torch
 from accelerate import Accelerator, PartialState
 
-from harness.errors import DataError, HarnessError
+from harness.errors import DataError, HarnessError, ModelError
 from harness.generation import Progress
+from harness.models.hf.memory import is_out_of_memory
 from harness.models.refs import ModelRef, pinned
 from harness.training.batches import pad, plan_epoch
 from harness.training.checkpoints import (
@@ -28,15 +29,16 @@ from harness.training.checkpoints import (
     Weights,
     latest_checkpoint,
     read_checkpoint,
+    read_state,
     write_checkpoint,
 )
-from harness.training.diagnosis import plot_curve, read_curve
+from harness.training.diagnosis import out_of_memory, plot_curve, read_curve
 from harness.training.model import AnswerLoss, add_adapter, load_base, load_tokenizer, quiet_layers
 from harness.training.plan import Prepared, Sources, prepare
 from harness.training.progress import Listener, Silent
 from harness.training.recipe import OptimRecipe, Recipe
 from harness.training.saving import describe, refuse_inert, save_adapter
-from harness.training.template import Example, stop_ids
+from harness.training.template import Example, rendered_digest, stop_ids
 
 
 class TrainingInterruptedError(HarnessError):
@@ -123,9 +125,11 @@ class Trainer:
         )
         self.optimizer: Any = self.accelerator.prepare_optimizer(optimizer)
         self.loss: Any = self.accelerator.prepare_model(AnswerLoss(model))
-        self.state = State()
+        self.state = State(rows=rendered_digest([*prepared.train, *prepared.validation]))
         self.best: Weights | None = None
         self.interrupted = False
+        #: False while the weights are being changed: half old, half new.
+        self.whole = True
         lengths = [len(example.ids) for example in prepared.train]
         self.epochs = [
             plan_epoch(
@@ -140,15 +144,27 @@ class Trainer:
         self.total = sum(len(windows) for windows in self.epochs)
 
     def resume(self) -> bool:
-        """Take up the newest checkpoint, where there is one."""
+        """Take up the newest checkpoint, where there is one that was made from these very rows. The files can be
+        unchanged and the rows others: replay answers are the base's, and rounding differs from machine to machine."""
         checkpoint = None if self.checkpoints is None else latest_checkpoint(self.checkpoints)
         if checkpoint is None:
+            return False
+        if (found := read_state(checkpoint)).rows != self.state.rows:
+            self.listener.note(
+                f"{checkpoint}: this checkpoint, after step {found.step}, was made from other rows than today's (the "
+                "base answered the replay prompts otherwise, or tokenizer or template changed). Training begins anew."
+            )
+            self.accelerator.wait_for_everyone()
+            if self.accelerator.is_main_process:
+                shutil.rmtree(checkpoint)
+            self.accelerator.wait_for_everyone()
             return False
         self.state, self.best = read_checkpoint(checkpoint, self.parameters, self.optimizer.optimizer)
         return True
 
     def run(self) -> None:
-        """Train to the end. Raises TrainingInterruptedError after Ctrl-C, DataError where the loss is not a number."""
+        """Train to the end. Raises TrainingInterruptedError after Ctrl-C, DataError where the loss is not a number,
+        ModelError where memory runs out."""
         self.listener.start(done=self.state.step, total=self.total)
         self.model.train()
         begun, before, tokens_before = time.perf_counter(), self.state.seconds, self._tokens()
@@ -159,7 +175,8 @@ class Trainer:
                     step += 1
                     if step <= self.state.step or self.state.stopped:
                         continue
-                    record = self._update(step, epoch, window)
+                    with self._memory(step, self._rows_of(window), keep=True):
+                        record = self._update(step, epoch, window)
                     if record is not None:
                         self.state.step = step
                         self.state.seconds = before + time.perf_counter() - begun
@@ -167,7 +184,8 @@ class Trainer:
                         elapsed = max(1e-9, self.state.seconds - before)
                         self.listener.step(self.state.history[-1], (self._tokens() - tokens_before) / elapsed)
                         if window is windows[-1]:
-                            self._end_epoch(epoch)
+                            with self._memory(step, self.prepared.validation, keep=False):
+                                self._end_epoch(epoch)
                             self.state.seconds = before + time.perf_counter() - begun
                     if self.interrupted:
                         self._stop_here()
@@ -211,7 +229,9 @@ class Trainer:
         norm = float(torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), optim.max_grad_norm))
         if not (math.isfinite(mean) and math.isfinite(norm)):
             self._refuse_nan(step, mean, norm, window)
+        self.whole = False
         self.optimizer.step()
+        self.whole = True
         return StepRecord(step=step, epoch=epoch, loss=mean, rate=rate, norm=norm, tokens=tokens, seconds=0.0)
 
     def _share(self, window: Sequence[Sequence[int]]) -> tuple[list[list[int]], int]:
@@ -313,6 +333,27 @@ class Trainer:
             kept = write_checkpoint(self.checkpoints, self.state, self.parameters, self.optimizer.optimizer, self.best)
         self.accelerator.wait_for_everyone()
         return kept
+
+    @contextlib.contextmanager
+    def _memory(self, step: int, examples: Sequence[Example], *, keep: bool) -> Iterator[None]:
+        """Say what to lower when memory runs out in step `step`. With `keep`, what is done is kept: a lone process
+        has it all, of several the others may still be at work."""
+        try:
+            yield
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            kept = latest_checkpoint(self.checkpoints) if self.checkpoints is not None else None
+            if keep and self.whole and self.accelerator.num_processes == 1:
+                kept = self._checkpoint() or kept
+            sentence = out_of_memory(self.recipe, max(len(example.ids) for example in examples))
+            raise ModelError(
+                f"step {step} of {self.total}: {sentence}"
+                + (f" {kept} is kept: with more memory free, the same command goes on from it." if kept else "")
+            ) from error
+
+    def _rows_of(self, window: Sequence[Sequence[int]]) -> list[Example]:
+        return [self.prepared.train[i] for micro in window for i in micro]
 
     def _refuse_nan(self, step: int, mean: float, norm: float, window: Sequence[Sequence[int]]) -> None:
         rows = sorted({self.prepared.train[i].row.where for micro in window for i in micro})

@@ -19,7 +19,9 @@ from harness.errors import DataError, ModelError
 from harness.models.refs import ModelRef
 from harness.training.batches import IGNORED, pad
 from harness.training.checkpoints import latest_checkpoint
+from harness.training.diagnosis import out_of_memory
 from harness.training.model import add_adapter, load_base, load_tokenizer
+from harness.training.progress import Silent
 from harness.training.recipe import OptimRecipe, ReplayRecipe
 from harness.training.saving import refuse_inert, save_adapter
 from harness.training.template import Example, render
@@ -256,6 +258,97 @@ def test_a_loss_that_is_not_a_number_names_step_and_rows(make_trainer: MakeTrain
         patch.setattr(Trainer, "_loss", broken)
         with pytest.raises(DataError, match=r"step 2: the loss is nan, and nothing was registered.*rows\.jsonl:\d+, "):
             trainer.run()
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+
+@pytest.mark.parametrize("moment", ["forward", "optimizer", "validation"])
+def test_running_out_of_memory_says_what_to_lower_and_keeps_what_is_done(
+    make_trainer: MakeTrainer, tmp_path: Path, moment: str
+) -> None:
+    options: dict[str, Any] = {"checkpoints": tmp_path, "checkpoint_every": 2, "validation": 2, "epochs": 3}
+    whole = make_trainer(**{**options, "checkpoints": None})
+    whole.run()
+    trainer = make_trainer(**options)
+    full = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    planted = {
+        "forward": (trainer, "_loss", 3),
+        "optimizer": (trainer.optimizer, "step", 3),
+        "validation": (trainer, "validation_loss", 1),
+    }
+    thing, name, last = planted[moment]
+    real = getattr(thing, name)
+
+    def breaks(*rest: Any) -> Any:
+        # Two updates to the epoch, and validation goes through `_loss` too.
+        if trainer.state.step == last or (moment == "validation" and trainer.state.step == 4):
+            raise full
+        return real(*rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(thing, name, breaks)
+        with pytest.raises(ModelError, match=r"step 4 of 6: out of memory with \d+ rows at a time.*is kept") as caught:
+            trainer.run()
+    assert "--set optim.micro_batch_size=" in str(caught.value)
+    assert "max_length (" in str(caught.value)
+    # In mid-update the weights are half old, half new; and an epoch's last step is done when it was validated.
+    assert latest_checkpoint(tmp_path) == tmp_path / f"step-0000000{3 if moment == 'forward' else 2}"
+
+    again = make_trainer(**options)
+    assert again.resume()
+    again.run()
+    assert all(torch.equal(p, again.parameters[name]) for name, p in whole.parameters.items())
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "_loss", lambda rows: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+        with pytest.raises(RuntimeError, match="shapes differ"):
+            trainer.run()
+
+
+def test_one_row_at_a_time_is_not_told_to_take_fewer(tiny_base: ModelRef) -> None:
+    recipe = tiny_recipe(tiny_base, micro_batch_size=1)
+    assert "micro_batch_size" not in out_of_memory(recipe, 90)
+    assert "the longest row here has 90 tokens" in out_of_memory(recipe, 90)
+
+
+def test_a_base_that_does_not_fit_is_one_sentence(tiny_base: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoModelForCausalLM
+
+    def full(*arguments: Any, **rest: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", full)
+    with pytest.raises(ModelError, match=r"out of memory while it was loaded.*method: qlora"):
+        load_base(tiny_recipe(tiny_base), tiny_base)
+
+
+def test_a_checkpoint_made_from_other_rows_is_not_taken_up(
+    make_trainer: MakeTrainer, examples: list[Example], tokenizer: Any, tmp_path: Path
+) -> None:
+    first = make_trainer(checkpoints=tmp_path)
+    first.epochs = first.epochs[:1]
+    first.run()
+    kept = latest_checkpoint(tmp_path)
+    assert kept is not None
+    assert make_trainer(checkpoints=tmp_path).resume()
+    # One replay answer came out otherwise; the file that the plan's digest covers is the same.
+    others = [*examples[:-1], render(tokenizer, row("question", "another answer"), stops={2})]
+    trainer = make_trainer(rows=others, checkpoints=tmp_path)
+    trainer.listener = notes = Notes()
+    assert not trainer.resume()
+    assert trainer.state.step == 0
+    assert "made from other rows" in notes.said[0]
+    assert str(kept) in notes.said[0]
+    assert latest_checkpoint(tmp_path) is None
 
 
 def test_early_stopping_keeps_the_best_epoch(make_trainer: MakeTrainer) -> None:
