@@ -3,7 +3,8 @@
 Two at a time with one thread each, every worker in a folder of its own that keeps its store, so the base is asked
 once per worker. The story: the base fails triage; the candidate without replay reaches the targets, is blocked by
 retention and cannot be promoted; the candidate with replay passes and is promoted. It must hold in four of five. What
-was trained and asked is kept for `retrains.py`.
+was trained and asked is kept for `retrains.py`. The result says which commits the policy, the sets and the recipes come
+from, and what was changed after a recipe that it judges.
 
     python benchmarks/demo_seeds.py [--seeds 0 1 2 3 4] [--folder demo-seeds]
 """
@@ -21,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from machine import save, versions
-from trainings import FOLDER, KEPT, keep, kept_project
+from origins import origins
+from trainings import FOLDER, KEPT, ROOT, keep, kept_project
 
 from harness.config import Project, load_project
 
@@ -93,6 +95,8 @@ def main() -> int:
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    # Before hours of work, not after them: the files may be edited meanwhile.
+    came_from = origins(ROOT)
     kept = kept_project(folder / KEPT)
     shares = [options.seeds[i::WORKERS] for i in range(WORKERS)]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
@@ -100,7 +104,10 @@ def main() -> int:
         stories = sorted((story for part in parts for story in part), key=lambda story: story["seed"])
     held = sum(not story["deviations"] for story in stories)
     print(f"the story held in {held} of {len(stories)} seeds")
-    result = {"held": held, "seeds": len(stories), "stories": stories}
+    for recipe, newer in came_from.get("newer_than_recipe", {}).items():
+        if newer:
+            print(f"changed after {recipe}: {', '.join(newer)}")
+    result = {"held": held, "seeds": len(stories), "origins": came_from, "stories": stories}
     save("demo_seeds", {**result, **versions("torch", "transformers", "peft", "finetune-harness")})
     return int(held < NEEDED * len(stories))
 
