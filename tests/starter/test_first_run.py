@@ -66,7 +66,7 @@ def shorten(folder, cases=3):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_it_runs_at_once_on_the_embedded_model(folder):
     shorten(folder)
     asked = typed(folder, "pytest", "suites/", "--model=smollm2")
@@ -78,7 +78,7 @@ def test_it_runs_at_once_on_the_embedded_model(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_its_recipe_trains_and_the_gate_judges(tmp_path):
     write_project(plan_project(tmp_path, "zh", flips=0.2))
     shorten(tmp_path)
