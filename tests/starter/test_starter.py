@@ -115,6 +115,14 @@ def test_the_recipe_finds_what_it_needs(folder):
     assert choose_prompts(prompts, recipe.replay, rows=len(rows), seed=recipe.seed)
 
 
+def test_the_recipe_is_the_one_that_this_repository_was_tried_with(tmp_path):
+    write_project(plan_project(tmp_path, "en", flips=0.2))
+    tried = load_recipe(shares["ROOT"] / "recipes/triage.yaml")
+    assert tried.data.limit == 80, "the starter brings as many rows: see shares.py"
+    starter = load_recipe(tmp_path / "recipes/triage.yaml", overrides=["data.limit=80"])
+    assert starter == tried
+
+
 @pytest.mark.parametrize("flips", [0.05, 0.2])
 def test_the_margin_is_the_smallest_that_an_equal_model_passes(folder, language, tmp_path, flips):
     plan = plan_project(tmp_path / "other", language, flips=flips)
