@@ -16,7 +16,12 @@ _NAME = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.j
 TOOL = "lm-evaluation-harness"
 
 #: What every line of such a file has.
-MARKS = {"doc_id", "filter", "metrics", "filtered_resps"}
+MARKS = {"doc_id", "filtered_resps"}
+
+#: What else a line has that is no metric; earlier releases name neither their filter nor their metrics.
+_BESIDES = MARKS | {
+    "doc", "target", "arguments", "resps", "filter", "metrics", "doc_hash", "prompt_hash", "target_hash",
+}  # fmt: skip
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +68,7 @@ def parse_samples(data: bytes, file: str, task: str, columns: Columns, results: 
     higher = results.higher_is_better.get(task, {}).get(metric)
     name = metric if wanted == "none" else f"{metric},{wanted}"
     return gather(
-        (_sample(line, metric, f"{file}:{number}", number) for number, line in lines if line["filter"] == wanted),
+        (_sample(line, metric, f"{file}:{number}", number) for number, line in lines if _filter(line) == wanted),
         name=task,
         path=file,
         metric=name,
@@ -75,10 +80,16 @@ def _scored(lines: Sequence[tuple[int, Mapping[str, Any]]]) -> list[tuple[str, s
     """(metric, filter) that give each document a number; corpus metrics such as BLEU keep texts instead."""
     found: dict[tuple[str, str], bool] = {}
     for _, line in lines:
-        for metric in line["metrics"] if isinstance(line["metrics"], list) else ():
-            key = (str(metric), str(line["filter"]))
+        named = line.get("metrics")
+        for metric in named if isinstance(named, list) else [key for key in line if key not in _BESIDES]:
+            key = (str(metric), _filter(line))
             found[key] = found.get(key, False) or isinstance(line.get(str(metric)), bool | int | float)
     return [key for key, numeric in found.items() if numeric]
+
+
+def _filter(line: Mapping[str, Any]) -> str:
+    """The filter that the answer went through; "none" as the tool itself says."""
+    return str(line.get("filter", "none"))
 
 
 def _choose(scored: list[tuple[str, str]], file: str, task: str, wanted: tuple[str, ...]) -> tuple[str, str]:

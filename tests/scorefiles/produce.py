@@ -34,6 +34,10 @@ CANDIDATE = {
 }  # fmt: skip
 
 
+#: Settings of whoever runs this that would reach the tools.
+OURS = ("PYTHON", "PYTEST", "XDG_", "HF_", "INSPECT_", "LMEVAL_", "OPENAI_")
+
+
 def questions(name: str) -> list[dict[str, str]]:
     """The rows of one of the tools' data files."""
     return [json.loads(line) for line in (TOOLS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -59,7 +63,8 @@ def install(folder: Path, packages: tuple[str, ...], *, timeout: float) -> Path:
         return python
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=timeout, capture_output=True)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+    # Compiling thousands of modules that are never imported would take longer than the tools do.
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--no-compile", *packages]
     done = subprocess.run(pip, timeout=timeout, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(pip)}\n{done.stderr[-3000:]}")
@@ -99,9 +104,7 @@ def workplace(folder: Path) -> Path:
 
 
 def _run(command: list[str], work: Path, timeout: float, **settings: str) -> None:
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PYTEST", "HARNESS"))
-    } | {
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(OURS)} | {
         "HOME": str(work),
         "HF_HOME": str(work / "hf"),
         "HF_HUB_OFFLINE": "1",

@@ -64,6 +64,17 @@ def test_a_renamed_file_is_still_known_by_its_lines(tmp_path):
     assert (found.label, found.sets[0].name) == (tmp_path.name, "capitals")
 
 
+def test_files_of_earlier_releases_name_neither_filter_nor_metrics(tmp_path):
+    lines = [json.loads(line) for line in CAPITALS.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        del line["filter"], line["metrics"]
+    file = tmp_path / CAPITALS.name
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (earlier,), (today,) = (read_scores(path, Columns()).sets for path in (file, CAPITALS))
+    assert (earlier.name, earlier.metric) == (today.name, today.metric)
+    assert [case.shares for case in earlier.cases.values()] == [case.shares for case in today.cases.values()]
+
+
 def test_the_tool_says_which_way_a_metric_points():
     text = CAPITALS.read_text(encoding="utf-8")
     results = lm_eval.Results(higher_is_better={"harness_capitals": {"exact_match": False}})
