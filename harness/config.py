@@ -200,6 +200,11 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         return self.root / self.config.state / "registry"
 
     @property
+    def noise(self) -> Path:
+        """How much each baseline differs from itself."""
+        return self.root / self.config.state / "noise"
+
+    @property
     def reports(self) -> Path:
         """One folder per run."""
         return self.root / self.config.reports

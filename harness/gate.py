@@ -17,6 +17,7 @@ from harness.answers import SEVERITY, Answer, worst
 from harness.config import GatePolicy, Waiver
 from harness.errors import unknown_name
 from harness.groups import PairedGroup, group_criteria, group_verdict, pair_groups
+from harness.noise import notes as noise_notes
 from harness.pairs import PairedSet, Rival, Watch, changed, pair_sets, watches
 from harness.record import CaseResult, RunRecord
 from harness.stats.guards import Alarm, alarms, pooled_not_worse
@@ -76,7 +77,7 @@ def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None) -
         policy_digest=policy.digest,
         criteria=tuple(criteria),
         sets=tuple(_set_verdict(one, sets, criteria, policy.margin, used) for one in sets),
-        notes=tuple(_notes(record, sets)),
+        notes=tuple(_notes(record, sets, policy)),
         groups=tuple(group_verdict(one, criteria) for one in groups),
         waivers=tuple(account(policy, day, used, _run(record) if policy.waivers else ())),
     )
@@ -349,8 +350,9 @@ def _set_answer(
     return Answer(status="PASS", reason=f"{one.name}: no alarm.{reach}")
 
 
-def _notes(record: RunRecord, sets: Sequence[PairedSet]) -> Iterator[str]:
+def _notes(record: RunRecord, sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[str]:
     yield from record.notes
+    yield from noise_notes(record.noise, policy)
     for one in sets:
         for why in one.result.unavailable:
             yield f"not available: {one.name}: {why}"

@@ -70,7 +70,11 @@ class GenerationPlan:
     def ask(self, ref: ModelRef, request: Request) -> str:
         """Plan an answer; gives its store key."""
         key = response_key(ref, request)
-        self.requests.setdefault(key, (ref, request))
+        if key not in self.requests:
+            if ref.replica:
+                # The engine draws a replica's samples anew.
+                request = msgspec.structs.replace(request, replica=ref.replica)
+            self.requests[key] = (ref, request)
         return key
 
     def score(self, ref: ModelRef, request: ScoreRequest) -> str:
@@ -178,7 +182,8 @@ def _jobs(plan: GenerationPlan, responses: Container[str], scores: Container[str
 
     def job(ref: ModelRef) -> _Job:
         if ref not in of_ref:
-            of_ref[ref] = jobs.setdefault((ref.engine, ref.digest, ref.dtype, ref.device), _Job(ref))
+            same = (ref.engine, ref.digest, ref.dtype, ref.device, str(ref.batch_size), str(ref.replica))
+            of_ref[ref] = jobs.setdefault(same, _Job(ref))
         return of_ref[ref]
 
     for key, (ref, request) in plan.requests.items():

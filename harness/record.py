@@ -125,12 +125,36 @@ class SuiteAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reason: str
 
 
+class NoiseVariant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A set's baseline against itself, in one way: cases that scored differently, and how many texts changed."""
+
+    how: str
+    flipped: tuple[str, ...]
+    changed: int
+
+
+class SetNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The noise floor of one set, of `n` rated cases. `stale` says why it no longer counts; None where it does."""
+
+    name: str
+    digest: str
+    n: int
+    variants: tuple[NoiseVariant, ...]
+    stale: str | None = None
+
+    @property
+    def flips(self) -> int:
+        """The most cases that flipped in any one way."""
+        return max((len(variant.flipped) for variant in self.variants), default=0)
+
+
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, complete or partial. `partial` says why it can carry no verdict; None = complete.
 
     `errors` are infrastructure's (engine, crashed check): they make the run INVALID. `root` is the base with
     no adapter; None where candidate and base are the same weights. `phases` are seconds. `source` "scores": other
     tools asked and scored, the models' digests are those of their files, and no version can be promoted on it.
+    `noise` is what was known of the baseline's noise floor.
     `notes` are what a reader of the verdict must know besides.
     """
 
@@ -149,6 +173,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     errors: tuple[SuiteAnswer, ...] = ()
     partial: str | None = None
     samples: int = 1
+    noise: tuple[SetNoise, ...] = ()
     phases: dict[str, float] = {}
     versions: dict[str, str] = {}
     texts_digest: str = ""

@@ -60,7 +60,8 @@ def score_key(ref: ModelRef, request: ScoreRequest) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _identity(kind: Kind, ref: ModelRef) -> bytes:
-    return _encode((KEY_VERSIONS[kind], kind, ref.digest, ref.engine, ref.dtype)) + b"\n"
+    again = (ref.replica,) if ref.replica else ()
+    return _encode((KEY_VERSIONS[kind], kind, ref.digest, ref.engine, ref.dtype, *again)) + b"\n"
 
 
 _Value = TypeVar("_Value")

@@ -22,7 +22,7 @@ FLOORS = (
     {"aliases"},
     {"explain"},
     {"gate"},
-    {"controls", "foresight"},
+    {"controls", "foresight", "noise"},
     {"groups", "slices"},
     {"scores", "retention", "scorefiles"},
     {"verdict"},

@@ -126,6 +126,25 @@ def test_the_same_question_is_planned_once(calls: list[tuple[str, int]], store: 
     assert calls == [("triage@1", 2)]
 
 
+def test_a_replica_is_a_job_of_its_own_and_its_requests_say_so(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    asked: list[tuple[str, int, list[int]]] = []
+
+    class Noting(Fake):
+        def generate(self, requests: Sequence[Request], *, on_done: Callable[[int, Response], None]) -> list[Response]:
+            asked.append((self.label, len(requests), [request.replica for request in requests]))
+            return super().generate(requests, on_done=on_done)
+
+    use(monkeypatch, lambda ref: Noting(ref.label, []))
+    again = msgspec.structs.replace(BASELINE, label="again", replica=1)
+    smaller = msgspec.structs.replace(BASELINE, label="smaller", replica=2, batch_size=8)
+    refs = (BASELINE, again, smaller)
+    plan = planned(*((ref, ask(text)) for ref in refs for text in "ab"), *((r, ScoreRequest(text="x")) for r in refs))
+    assert len(plan) == 9
+    answers = run(planned(*((ref, ask(text)) for ref in refs for text in "ab")), store)
+    assert asked == [("triage@1 (adapter off)", 2, [0, 0]), ("again", 2, [1, 1]), ("smaller", 2, [2, 2])]
+    assert [answers.response(ref, ask("a")).text for ref in refs] == [f"{ref.label}: A" for ref in refs]
+
+
 def test_two_names_for_the_same_weights_are_one_job(calls: list[tuple[str, int]], store: Store) -> None:
     alias = msgspec.structs.replace(BASELINE, text="smollm2", label="smollm2")
     answers = run(planned((BASELINE, ask("a")), (alias, ask("a")), (alias, ask("b"))), store)

@@ -64,6 +64,7 @@ class ModelOrCommand(click.Group):
     type=click.Path(path_type=Path),
     help="With --record: a TOML file with the policy to decide under, as [tool.harness.gate] or bare.",
 )
+@click.option("--aa", is_flag=True, help="Ask the baseline against itself, and keep how much it differs.")
 @click.pass_context
 def gate(
     context: click.Context,
@@ -71,17 +72,28 @@ def gate(
     baseline: str | None,
     record_path: Path | None,
     policy_file: Path | None,
+    aa: bool,
 ) -> int:
     """Decide whether MODEL (default: candidate) may ship.
 
     Runs the suites of [tool.harness.gate] through pytest, all of them, and decides by the policy. Answers
     that the store has are not generated again.
 
+    With --aa nothing is decided: the baseline is asked twice (again; a local one also in batches of another size and in
+    another number format). Later runs show beside each margin how many cases flip by themselves.
+
     Exit status: 0 PASS, 1 FAIL, 10 INCONCLUSIVE, 11 INVALID, 4 wrong usage, 130 Ctrl-C.
     """
     from harness.config import load_project
 
     project = load_project(Path.cwd())
+    if aa:
+        from harness.cli.noise import measure_noise
+
+        if record_path is not None or policy_file is not None:
+            raise click.UsageError("--aa asks the baseline anew: leave --record and --policy out.")
+        named = context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
+        return measure_noise(project, model if named else None, baseline)
     if record_path is None:
         if policy_file is not None:
             raise click.UsageError("--policy decides an earlier run again: name it with --record.")
@@ -115,20 +127,10 @@ def run_gate(project: Project, model: str, baseline: str | None = None) -> int:
     """
     from harness.record import read_record
 
-    suites = project.config.gate.suites
-    for suite in suites:
-        if not (project.root / suite).exists():
-            raise ConfigError(
-                f"{project.root / 'pyproject.toml'}: [tool.harness.gate] suites: {suite!r} does not exist. "
-                "Write a suite there, or name the folder that has them."
-            )
-    # A project's addopts may select tests; a gate judges them all.
-    reference = _from_anywhere(model)
-    command = [sys.executable, "-m", "pytest", *suites, "-m", "", "-k", "", f"--model={reference}"]
-    if baseline is not None:
-        command.append(f"--baseline={_from_anywhere(baseline)}")
+    reference = from_anywhere(model)
+    command = suite_command(project, model, baseline)
     before = _records(project.reports)
-    ended = _wait(subprocess.Popen(command, cwd=project.root))
+    ended = wait_for(subprocess.Popen(command, cwd=project.root))
     new = sorted(_records(project.reports) - before, key=lambda folder: folder.stat().st_mtime)
     # Another gate may have run meanwhile: its verdict is of another model.
     written = [folder for folder in new if read_record(folder).candidate.reference == reference]
@@ -143,6 +145,20 @@ def run_gate(project: Project, model: str, baseline: str | None = None) -> int:
         click.echo(f"harness: error: the verdict is PASS, but pytest ended with {ended}: see above.", err=True)
         return ended
     return status
+
+
+def suite_command(project: Project, model: str, baseline: str | None) -> list[str]:
+    """pytest on all of the policy's suites. Raises ConfigError for a suite that is not there."""
+    suites = project.config.gate.suites
+    for suite in suites:
+        if not (project.root / suite).exists():
+            raise ConfigError(
+                f"{project.root / 'pyproject.toml'}: [tool.harness.gate] suites: {suite!r} does not exist. "
+                "Write a suite there, or name the folder that has them."
+            )
+    # A project's addopts may select tests; a gate judges them all.
+    command = [sys.executable, "-m", "pytest", *suites, "-m", "", "-k", "", f"--model={from_anywhere(model)}"]
+    return command if baseline is None else [*command, f"--baseline={from_anywhere(baseline)}"]
 
 
 def _decide_again(folder: Path, policy: GatePolicy, *, shown: bool = False) -> Verdict:
@@ -216,7 +232,7 @@ def _next_step(record: RunRecord, verdict: Verdict) -> str:
     return "open the report; change the data or the recipe; harness train RECIPE"
 
 
-def _wait(child: subprocess.Popen[bytes]) -> int:
+def wait_for(child: subprocess.Popen[bytes]) -> int:
     """The child's exit status. Ctrl-C reaches the child too: it gets the time to keep what it has."""
     try:
         return child.wait()
@@ -225,7 +241,7 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
         raise
 
 
-def _from_anywhere(model: str) -> str:
+def from_anywhere(model: str) -> str:
     """The suites run in the project's root: a folder named from below it keeps its meaning."""
     return str(Path(model).resolve()) if "/" in model and Path(model).is_dir() else model
 

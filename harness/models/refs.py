@@ -20,7 +20,8 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A resolved model. Plain data, so that it travels to workers and into records.
 
     `base` is a folder, a hub id pinned to a commit (`org/name@<commit>`) or a scripted file; `adapter` a PEFT
-    folder or None. `root` is the same model with the adapter off, known to users as `base_name`.
+    folder or None. `root` is the same model with the adapter off, known to users as `base_name`. `replica` above 0
+    is the same model asked once more: its answers are kept apart.
     """
 
     text: str
@@ -34,6 +35,7 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dtype: str = "bfloat16"
     device: str = "cpu"
     batch_size: int = 32
+    replica: int = 0
 
     @property
     def digest(self) -> str:

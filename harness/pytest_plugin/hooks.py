@@ -20,6 +20,7 @@ from harness.pytest_plugin.session import (
     SESSION,
     HarnessSession,
     ModelRefs,
+    against_itself,
     check_samples,
     in_worker,
     report_folder,
@@ -73,6 +74,9 @@ def _resolved(config: pytest.Config) -> tuple[Project, ModelRefs, str]:
         config.getoption("harness_device", None),
         config.getoption("harness_dtype", None),
     )
+    variant = config.getoption("harness_aa", None)
+    if variant is not None:
+        refs = against_itself(refs, variant)
     return project, refs, uuid.uuid4().hex[:12]
 
 

@@ -29,10 +29,13 @@ CANDIDATE = "the candidate: candidate, NAME@VERSION, smollm2, a PEFT folder, hf:
 BASELINE = "what to compare with (default: the alias 'baseline', else the candidate's own base)"
 SAMPLES = "independent samples per case; needs a temperature in [tool.harness.sampling]"
 
+AA = "ask the baseline against itself: again, batch (another size) or dtype (another format); see harness gate --aa"
+
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--model", {"metavar": "REF", "help": CANDIDATE}),
     ("--baseline", {"metavar": "REF", "help": BASELINE}),
     ("--samples", {"metavar": "K", "type": int, "default": 1, "help": SAMPLES}),
+    ("--aa", {"metavar": "HOW", "choices": ("again", "batch", "dtype"), "help": AA}),
     ("--store-only", {"action": "store_true", "help": "use stored answers only; never load a model"}),
     ("--strict-cases", {"action": "store_true", "help": "every missed case fails the run, baseline or not"}),
     ("--report-dir", {"metavar": "DIR", "help": "where records and reports go (default: [tool.harness] reports)"}),

@@ -16,11 +16,12 @@ import pytest
 
 from harness.answers import Answer, Status
 from harness.controls import CODE, control
-from harness.errors import HarnessError
+from harness.errors import HarnessError, RecordError
 from harness.gate import Verdict, decide
 from harness.golden import GoldenSet
 from harness.models import Response
 from harness.models.refs import ModelRef
+from harness.noise import NOT_A_VERDICT, applied, measured_on_another, read_floor
 from harness.pytest_plugin.collect import golden_sets
 from harness.pytest_plugin.completeness import partial_because
 from harness.pytest_plugin.lanes import TOLD, CaseOutcome
@@ -30,6 +31,7 @@ from harness.record import (
     ModelIdentity,
     Role,
     RunRecord,
+    SetNoise,
     SetResult,
     SuiteAnswer,
     TestResult,
@@ -116,6 +118,8 @@ class RunResults:
 
     def partial(self, *, unended: int = 0) -> str | None:
         """Why the run can carry no verdict, as far as is known by now; None where it is complete."""
+        if self.config.getoption("harness_aa", None) is not None:
+            return NOT_A_VERDICT
         return partial_because(
             self.config,
             self.session.project,
@@ -166,6 +170,7 @@ class RunResults:
         refs = self.session.refs
         policy = self.session.project.config.gate
         sets = tuple(self._set_results(texts))
+        noise, notes = self._noise(sets)
         record = RunRecord(
             run_id=run_id,
             created=datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(timespec="seconds"),
@@ -182,10 +187,27 @@ class RunResults:
             errors=tuple(sorted(self._errors, key=lambda a: a.test)),
             partial=self.partial(unended=len(self._expected - self._ended)),
             samples=self.session.samples,
+            noise=noise,
+            notes=notes,
             phases=self._phases(),
             versions=_versions(),
         )
         self.record = write_record(self.folder, record, texts)
+
+    def _noise(self, sets: Sequence[SetResult]) -> tuple[tuple[SetNoise, ...], tuple[str, ...]]:
+        """The baseline's noise floor on these sets, and what a reader must know of one that is not its own."""
+        baseline = self.session.refs.baseline
+        if baseline is None or self.config.getoption("harness_aa", None) is not None:
+            return (), ()
+        folder = self.session.project.noise
+        try:
+            floor = read_floor(folder, baseline.digest)
+        except RecordError as error:
+            return (), (str(error),)
+        if floor is not None:
+            return applied(floor, _identity(baseline), sets), ()
+        other = measured_on_another(folder)
+        return (), () if other is None else (f"noise floor is stale (measured on {other}): harness gate --aa",)
 
     def _write_report(self, texts: dict[str, Response]) -> None:
         from harness.report.html import write_page

@@ -19,6 +19,7 @@ from harness.generation import Answers, GenerationPlan, GenerationStats, Progres
 from harness.golden import GoldenCase, GoldenSet
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef, resolve
+from harness.noise import Variant, once_more
 from harness.pytest_plugin.collect import LANE, CaseParam, lane_of
 from harness.record import Role, SetResult, newest_record
 from harness.registry import Registry
@@ -73,6 +74,13 @@ def resolve_refs(
     if registry.alias("baseline") is not None:
         return ModelRefs(candidate=candidate, baseline=one("baseline"), root=root)
     return ModelRefs(candidate=candidate, baseline=root, root=root)
+
+
+def against_itself(refs: ModelRefs, variant: Variant) -> ModelRefs:
+    """The baseline in both roles, the second time asked once more."""
+    if refs.baseline is None:
+        raise ConfigError(f"--aa={variant}: there is no baseline to ask again. Name one with --baseline.")
+    return ModelRefs(candidate=once_more(refs.baseline, variant), baseline=refs.baseline, root=None)
 
 
 class HarnessSession:

@@ -11,8 +11,8 @@ from harness.models import Message, Request, Response
 from harness.models.scripted import ScriptedModel
 
 
-def ask(text: str, *, case: str = "", sample: int = 0) -> Request:
-    return Request(messages=(Message(role="user", content=text),), case=case, sample=sample)
+def ask(text: str, *, case: str = "", sample: int = 0, replica: int = 0) -> Request:
+    return Request(messages=(Message(role="user", content=text),), case=case, sample=sample, replica=replica)
 
 
 def told(model: ScriptedModel, *requests: Request) -> list[str]:
@@ -53,6 +53,15 @@ def test_several_outputs_are_samples(tmp_path: Path) -> None:
     assert told(model, *(ask("", case=case, sample=i) for case in "ab" for i in range(2))) == ["x", "y", "z", "z"]
     with pytest.raises(GenerationError, match="case 'a' has 2 outputs, but sample 3 was asked for"):
         told(model, ask("", case="a", sample=2))
+
+
+def test_a_script_can_waver_when_it_is_asked_again(tmp_path: Path) -> None:
+    model = ScriptedModel.from_file(
+        script(tmp_path, {"id": "a", "output": "x", "again": ["y", "z"]}, {"input": "steady?", "output": "yes"})
+    )
+    assert told(model, *(ask("", case="a", replica=i) for i in range(4))) == ["x", "y", "z", "z"]
+    assert told(model, ask("steady?", replica=1)) == ["yes"]
+    assert told(ScriptedModel({"2+2?": "4"}, again={"2+2?": ["5"]}), ask("2+2?", replica=1)) == ["5"]
 
 
 def test_a_cut_off_answer_can_be_scripted(tmp_path: Path) -> None:
