@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import copy
+import dataclasses
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +82,8 @@ COUNTED: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
 class Mutant:
     """One fault. `place` is the index of its node in a walk of the module, `choice` which of the node's offers it is.
 
-    `first` and `last` are the lines of the statement; `function` is None outside functions.
+    `first` and `last` are the node's lines; `function` is None outside functions; `nth` tells apart what would have the
+    same name.
     """
 
     file: str
@@ -92,11 +95,13 @@ class Mutant:
     last: int
     before: str
     after: str
+    nth: int = 1
 
     @property
     def name(self) -> str:
         """The same as long as the code is."""
-        return f"{self.file} {self.function or '(module)'}: {self.operator}: {self.before} -> {self.after}"
+        again = f" (no. {self.nth})" if self.nth > 1 else ""
+        return f"{self.file} {self.function or '(module)'}: {self.operator}: {self.before} -> {self.after}{again}"
 
 
 def offers(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -163,7 +168,8 @@ _CALLS_BOTH_WAYS = {**SWAPPED_CALLS, **{value: key for key, value in SWAPPED_CAL
 def mutants(file: Path, root: Path) -> list[Mutant]:
     """Every fault that can be planted in `file`: not in annotations, docstrings, reprs and the words of messages."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    found = []
+    found: list[Mutant] = []
+    names: Counter[str] = Counter()
     for place, (node, statement, function, silent) in enumerate(_walk(tree)):
         if silent:
             continue
@@ -176,19 +182,19 @@ def mutants(file: Path, root: Path) -> list[Mutant]:
                     # A bare constant says nothing: the line around it does.
                     before, after = _around(statement, node, other)
             if before != after:
-                found.append(
-                    Mutant(
-                        file=file.relative_to(root).as_posix(),
-                        operator=operator,
-                        place=place,
-                        choice=choice,
-                        function=function,
-                        first=getattr(node, "lineno", statement.lineno),
-                        last=node.test.end_lineno if isinstance(node, ast.If) else getattr(node, "end_lineno", 0),
-                        before=before,
-                        after=after,
-                    )
+                mutant = Mutant(
+                    file=file.relative_to(root).as_posix(),
+                    operator=operator,
+                    place=place,
+                    choice=choice,
+                    function=function,
+                    first=getattr(node, "lineno", statement.lineno),
+                    last=node.test.end_lineno if isinstance(node, ast.If) else getattr(node, "end_lineno", 0),
+                    before=before,
+                    after=after,
                 )
+                names[mutant.name] += 1
+                found.append(dataclasses.replace(mutant, nth=names[mutant.name]))
     return found
 
 
