@@ -94,6 +94,18 @@ def test_the_batch_size_changes_no_text(base: Path, refer: Refer, batch_size: in
     assert answers(refer(f"hf:{base}", batch_size=batch_size), requests) == expected
 
 
+def test_the_head_is_never_copied_for_each_row(base: Path, refer: Refer) -> None:
+    """A view with gaps, as transformers hands it on after the prompts, makes torch do that."""
+    packed = []
+    for _, model in open_models([refer(f"hf:{base}", batch_size=8)]):
+        head = model._model.get_output_embeddings()  # type: ignore[attr-defined]
+        hook = head.register_forward_hook(lambda module, inputs, output: packed.append(inputs[0].is_contiguous()))
+        model.generate([ask(text) for text in PROMPTS], on_done=lambda index, response: None)
+        hook.remove()
+    assert packed
+    assert all(packed)
+
+
 def test_each_answer_is_reported_once_and_under_its_own_index(base: Path, refer: Refer) -> None:
     seen: dict[int, Response] = {}
     requests = [ask(text) for text in PROMPTS]
