@@ -20,6 +20,7 @@ from harness.groups import PairedGroup, group_criteria, group_verdict, pair_grou
 from harness.noise import notes as noise_notes
 from harness.pairs import PairedSet, Rival, Watch, changed, pair_sets, watches
 from harness.record import CaseResult, RunRecord
+from harness.repeats import notes as repeats_notes
 from harness.stats.guards import Alarm, alarms, pooled_not_worse
 from harness.stats.intervals import zero_failures_bound
 from harness.stats.power import detectable_drop
@@ -353,6 +354,7 @@ def _set_answer(
 def _notes(record: RunRecord, sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[str]:
     yield from record.notes
     yield from noise_notes(record.noise, policy)
+    yield from repeats_notes(record)
     for one in sets:
         for why in one.result.unavailable:
             yield f"not available: {one.name}: {why}"

@@ -65,7 +65,8 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     `answers[role]` are the store keys of the samples' texts, found in the texts file beside the record.
     `same_answer`: the candidate's and the baseline's texts are byte-identical. `cut_off`: the candidate's
-    answers that ended at max_tokens.
+    answers that ended at max_tokens. `samples`: of how many
+    samples the scores are shares.
     """
 
     case: str
@@ -81,6 +82,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     same_answer: bool | None = None
     same_answer_as_root: bool | None = None
     cut_off: int = 0
+    samples: int = 1
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):

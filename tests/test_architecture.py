@@ -22,7 +22,7 @@ FLOORS = (
     {"aliases"},
     {"explain"},
     {"gate"},
-    {"controls", "foresight", "noise"},
+    {"controls", "foresight", "noise", "repeats"},
     {"groups", "slices"},
     {"scores", "retention", "scorefiles"},
     {"verdict"},

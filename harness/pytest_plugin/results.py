@@ -329,14 +329,19 @@ def _case_result(golden: GoldenSet, index: int, tests: dict[str, CaseOutcome]) -
         answers=answers,
         same_answer=longest.same,
         cut_off=max(o.cut_off for o in outcomes),
+        samples=len(_columns([o.candidate for o in outcomes])),
     )
 
 
 def _all_pass(samples: list[tuple[int, ...]]) -> float:
     """Share of samples in which every test passed; tests that judge all samples at once hold for each."""
+    return _mean([int(all(column)) for column in _columns(samples)])
+
+
+def _columns(samples: list[tuple[int, ...]]) -> list[list[int]]:
+    """By sample, what each test said of it."""
     width = max(len(s) for s in samples)
-    columns = [[s[i] if len(s) > 1 else s[0] for s in samples] for i in range(width) if _in_all(samples, i)]
-    return _mean([int(all(column)) for column in columns])
+    return [[s[i] if len(s) > 1 else s[0] for s in samples] for i in range(width) if _in_all(samples, i)]
 
 
 def _in_all(samples: list[tuple[int, ...]], index: int) -> bool:

@@ -135,7 +135,7 @@ class Shelf:
         for role in (versus, "candidate"):
             score = getattr(case, role)
             if score is not None and role in self._models:
-                columns.append(self._column(role, score, case.answers.get(role, ())))
+                columns.append(self._column(role, score, case.answers.get(role, ()), case.samples))
         return Card(
             row=self._row(of, case),
             tags=tuple(visible(tag) for tag in case.tags),
@@ -147,7 +147,7 @@ class Shelf:
             columns=tuple(columns),
         )
 
-    def _column(self, role: Role, score: float, keys: tuple[str, ...]) -> Column:
+    def _column(self, role: Role, score: float, keys: tuple[str, ...], counted: int) -> Column:
         samples = []
         for key in keys[:SAMPLES]:
             response = self._texts.get(key)
@@ -160,7 +160,7 @@ class Shelf:
             role=role,
             label=visible(self._models[role].label),
             passed=score >= 1,
-            share="" if score in (0, 1) else _share(score, len(keys)),
+            share="" if score in (0, 1) else _share(score, counted if counted > 1 else len(keys)),
             samples=tuple(samples),
             more=max(0, len(keys) - SAMPLES),
         )
@@ -176,7 +176,9 @@ class Shelf:
 
 def _share(score: float, samples: int) -> str:
     """A case that was neither passed nor missed as a whole: by samples, or by a metric with partial scores."""
-    return f"{score:.0%} of {samples} samples pass" if samples > 1 else f"scores {score:.0%}"
+    passed = round(score * samples)
+    whole = samples > 1 and abs(score * samples - passed) < 1e-6
+    return f"{passed} of {samples} samples pass" if whole else f"scores {score:.0%}"
 
 
 def fair_shares(wanted: Sequence[int], room: int) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Literal
 from harness.answers import Status
 from harness.models import Response
 from harness.record import CaseResult, ModelIdentity, Role, RunRecord, SetResult
+from harness.repeats import reliability
 from harness.report.cards import Group, Kind, Shelf
 from harness.report.forest import Scale, Span, Tick
 from harness.report.numbers import change, duration, percent
@@ -260,7 +261,7 @@ def _set_row(of: SetResult, found: SetVerdict | None, record: RunRecord, scale: 
         margin=None if bar is None or bar > scale.reach or versus is None else scale.at(-bar),
         worse=0 if versus is None else versus.discordant.only_baseline,
         better=0 if versus is None else versus.discordant.only_candidate,
-        note=_note(found, of, target),
+        note=_note(found, of, target, record.samples),
     )
 
 
@@ -270,8 +271,11 @@ def _duty(of: SetResult, target: bool) -> str:
     return "retention" if of.retention else "guard"
 
 
-def _note(found: SetVerdict | None, of: SetResult, target: bool) -> str:
+def _note(found: SetVerdict | None, of: SetResult, target: bool, samples: int) -> str:
     notes = []
+    every = reliability(of, samples)
+    if every is not None:
+        notes.append(f"all {every.k} samples pass on {percent(every.candidate)} of the cases")
     if found is not None and found.same_answers:
         notes.append("same answers")
     elif found is not None and found.sees is not None and not target:

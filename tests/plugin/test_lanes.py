@@ -202,9 +202,11 @@ def test_samples_are_averaged_before_cases_are_compared(project):
         .replace('{"id": "fact-aa", "output": "It is answer fact-aa, cand."}',
                  '{"id": "fact-aa", "outputs": ["answer fact-aa", "dunno", "answer fact-aa", "dunno"]}'),
     )  # fmt: skip
-    project.run("suites", f"--model={candidate}", f"--baseline={baseline}", "--samples=4")
+    result = project.run("suites", f"--model={candidate}", f"--baseline={baseline}", "--samples=4")
+    result.stdout.fnmatch_lines(["*note: pass^4 of facts: 83.3% of 6 cases pass all 4, baseline 100%"])
     record = project.record()
     assert record.samples == 4
+    assert [case.samples for case in record.sets[0].cases] == [4] * 6
     assert [case.candidate for case in record.sets[0].cases] == [0.5, 1, 1, 1, 1, 1]
 
 
