@@ -15,6 +15,7 @@ from harness.errors import GenerationError, ModelError
 from harness.models import Request, Response, ScoreRequest, TokenScores
 from harness.models.opening import open_models
 from harness.models.refs import ModelRef
+from harness.noise import VARIANTS, once_more
 
 Refer = Callable[..., ModelRef]
 
@@ -129,6 +130,17 @@ def test_a_stop_string_ends_the_answer_and_is_left_out(base: Path, refer: Refer)
     (cut,) = answers(ref, [ask(prompt, max_tokens=40, stop=(stop,))])
     assert cut.text == free.text[: free.text.index(stop)]
     assert cut.finish_reason == "stop"
+
+
+def test_a_model_asked_once_more_really_works_in_other_batches_and_another_format(base: Path, refer: Refer) -> None:
+    ref = refer(f"hf:{base}", batch_size=8)
+    refs = [ref, *(once_more(ref, variant) for variant in VARIANTS)]
+    sizes = {asked.label: model._batches.size for asked, model in open_models(refs)}  # type: ignore[attr-defined]
+    assert [sizes[asked.label] for asked in refs] == [8, 8, 2, 8]
+    assert len({asked.dtype for asked in refs}) == 2
+    requests = [ask(text) for text in PROMPTS]
+    same, again, *_ = of_each(refs, requests)
+    assert same == again
 
 
 def test_the_models_generation_config_is_ignored(base: Path, refer: Refer, tmp_path: Path) -> None:
