@@ -211,7 +211,6 @@ def test_a_field_of_what_is_not_json_is_not_absent_but_failed() -> None:
         lambda: numeric_close("4", 4, abs=-1),
         lambda: numeric_close("4", 4, rel="1%"),
     ],
-    ids=str,
 )
 def test_misuse_is_an_error_whatever_the_answer(misuse: Callable[[], Score]) -> None:
     with pytest.raises(CheckError):

@@ -132,7 +132,6 @@ def test_a_response_that_was_cut_off_says_so() -> None:
         lambda: starts_with("x"),
         lambda: includes("x", txt="a"),
     ],
-    ids=str,
 )
 def test_misuse_is_an_error_and_never_a_score(misuse: Callable[[], Score]) -> None:
     with pytest.raises(CheckError):
