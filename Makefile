@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt .ci/install
 	@touch $@
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 	$(BIN)/python -m pytest tests/cli/test_loop.py -m slow
 
 lint: $(STAMP)
