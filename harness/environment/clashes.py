@@ -16,6 +16,7 @@ OPTIONS = (
     "--model",
     "--baseline",
     "--samples",
+    "--aa",
     "--store-only",
     "--strict-cases",
     "--report-dir",
