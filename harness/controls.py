@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.checks import Spec, run_check
+from harness.checks import Spec, needs_target, run_check
 from harness.checks.score import clip, quote
 from harness.config import GatePolicy
 from harness.errors import CheckError
@@ -144,7 +144,7 @@ def saturated(record: RunRecord, policy: GatePolicy, files: Mapping[str, str]) -
 def _own(aimed: Sequence[tuple[GoldenCase, int]], file: str) -> tuple[float, Iterator[Finding]]:
     failed: list[tuple[int, GoldenCase, str]] = []
     for case, line in aimed:
-        why = _missed(case.checks, case.target or "")
+        why = _missed(case, case.target or "")
         if why is not None:
             failed.append((line, case, why))
     share = 1 - len(failed) / len(aimed)
@@ -166,7 +166,10 @@ def _own(aimed: Sequence[tuple[GoldenCase, int]], file: str) -> tuple[float, Ite
 def _shuffled(aimed: Sequence[tuple[GoldenCase, int]], file: str) -> tuple[float, float, Iterator[Finding]]:
     n = len(aimed)
     targets = [" ".join((case.target or "").split()).casefold() for case, _ in aimed]
-    checks = [msgspec.json.encode(case.checks) for case, _ in aimed]
+    checks = [
+        msgspec.json.encode((case.checks, target if any(map(needs_target, case.checks)) else ""))
+        for (case, _), target in zip(aimed, targets, strict=True)
+    ]
     passed = same = 0
     foreign = asked = 0
     guilty: Counter[int] = Counter()
@@ -174,7 +177,7 @@ def _shuffled(aimed: Sequence[tuple[GoldenCase, int]], file: str) -> tuple[float
     for rotation in rotations:
         for i in range(n):
             j = (i + rotation) % n
-            held = _missed(aimed[i][0].checks, aimed[j][0].target or "") is None
+            held = _missed(aimed[i][0], aimed[j][0].target or "") is None
             passed += held
             if targets[i] == targets[j] or checks[i] == checks[j]:
                 same += 1
@@ -204,7 +207,7 @@ def _shuffled(aimed: Sequence[tuple[GoldenCase, int]], file: str) -> tuple[float
 
 def _pinned(checked: Sequence[tuple[GoldenCase, int]], file: str) -> Iterator[Finding]:
     asserting = [(case, line) for case, line in checked if not all(_is_negative(spec) for spec in case.checks)]
-    pinned = [(case, line) for case, line in asserting if all(_missed(case.checks, wrong) is None for wrong in _WRONG)]
+    pinned = [(case, line) for case, line in asserting if all(_missed(case, wrong) is None for wrong in _WRONG)]
     if not pinned:
         return
     severity: Literal["fault", "warning"] = "fault" if 2 * len(pinned) > len(checked) else "warning"
@@ -249,11 +252,11 @@ def _control_choices(name: str, cases: Sequence[GoldenCase], file: str) -> SetCo
     )
 
 
-def _missed(checks: Sequence[Spec], answer: str) -> str | None:
+def _missed(case: GoldenCase, answer: str) -> str | None:
     """Why the answer does not pass all checks; None where it does. A check that crashes passes nobody."""
-    for spec in checks:
+    for spec in case.checks:
         try:
-            score = run_check(spec, answer)
+            score = run_check(spec, answer, case.target)
         except CheckError as error:
             return str(error)
         if not score.passed:

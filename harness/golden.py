@@ -21,8 +21,9 @@ from harness.models import Message
 
 Kind = Literal["ask", "choice", "text"]
 
-#: Looks at one entry of a case's `checks` and raises CheckError; `harness.checks.validate` is the one there is.
-CheckValidator = Callable[[str | dict[str, Any]], None]
+#: Looks at one entry of a case's `checks`, with the case's target, and raises CheckError; `harness.checks.validate` is
+#: the one there is.
+CheckValidator = Callable[[str | dict[str, Any], str | None], None]
 
 ENDING = ".jsonl"
 
@@ -215,7 +216,7 @@ def _fault_of_checks(case: GoldenCase, validate_check: CheckValidator, validated
         if isinstance(spec, str) and spec in validated:
             continue
         try:
-            validate_check(spec)
+            validate_check(spec, case.target)
         except CheckError as error:
             return f"case {case.id!r}, checks[{index}]: {error}"
         if isinstance(spec, str):

@@ -19,6 +19,7 @@ from harness.answers import Status
 from harness.config import GatePolicy
 from harness.errors import RecordError
 from harness.golden import Kind
+from harness.measures.classes import Classification
 from harness.models import Response
 
 Lane = Literal["rate", "red_line"]
@@ -173,6 +174,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     sets: tuple[SetResult, ...]
     answers: tuple[SuiteAnswer, ...] = ()
     errors: tuple[SuiteAnswer, ...] = ()
+    classifications: tuple[Classification, ...] = ()
     partial: str | None = None
     samples: int = 1
     noise: tuple[SetNoise, ...] = ()

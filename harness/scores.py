@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +13,7 @@ from harness.config import GatePolicy
 from harness.errors import ConfigError
 from harness.generation import Answers, case_requests
 from harness.golden import GoldenCase, GoldenSet
+from harness.measures import CaseAnswers, Measured, SetAnswers
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef
 from harness.record import Role
@@ -19,13 +21,21 @@ from harness.stats.intervals import wilson
 from harness.stats.paired import PairedComparison, compare_paired
 from harness.verdict import margin_status
 
+if TYPE_CHECKING:
+    from harness.measures.classes import Classification, ClassTable
+    from harness.stats.classification import Confusion
+
+_COMPARED: tuple[Role, ...] = ("candidate", "baseline")
+
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
     """The share of passed samples per case, for the candidate and, where there is one, the baseline.
 
     A sample passes when all of the case's checks do. `cases` are ids, `clusters` the ids of the questions
     they reword (their own where they reword none), `weights` the cases' own; None where all count alike. `margin` is
-    the policy's for this set. `incomparable` says why the two models cannot be compared; None where they can.
+    the policy's for this set. `incomparable` says why the two models cannot be compared; None where they can. `given`
+    are the answers themselves, those to cases that have a target and no check among them: what `macro_f1`, `field_f1`,
+    `bleu` and the like are made of; there every case counts once.
     """
 
     golden_set: str
@@ -37,6 +47,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     same_answers: bool = False
     incomparable: str | None = None
     weights: tuple[float, ...] | None = None
+    given: tuple[CaseAnswers, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -92,6 +103,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         """Does the candidate pass this share of the cases? The observed rate decides, not its interval."""
         if not 0 <= rate <= 1:
             raise ConfigError(f"at_least({rate:g}): a rate is a share between 0 and 1, so 95% is 0.95.")
+        self._refuse_unchecked()
         passed = sum(self.candidate)
         interval = wilson(passed, len(self.cases))
         return Answer(
@@ -99,6 +111,69 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
             reason=f"{self.golden_set} {passed:.4g} of {len(self.cases)} pass ({self.rate:.1%}, 95% interval "
             f"{interval.low:.1%} to {interval.high:.1%}); {rate:.1%} is asked for",
         )
+
+    def macro_f1(self, field: str | None = None) -> Measured:
+        """The mean F1 of the classes that the `labels` checks name, or the `json_field` checks of this path."""
+        return self._classes(field).macro_f1()
+
+    def recall(self, label: str, field: str | None = None) -> Measured:
+        """Of the cases where `label` is right, the share that got it."""
+        return self._classes(field).recall(label)
+
+    def confusion(self, field: str | None = None, *, baseline: bool = False) -> Confusion:
+        """What the candidate (or the baseline) answered for each right class."""
+        if baseline and self.baseline is None:
+            raise ConfigError(f"{self.golden_set}: no baseline was asked: name one with --baseline.")
+        return self._classes(field).confusion(of_baseline=baseline)
+
+    def field_f1(self, field: str) -> Measured:
+        """F1 of a JSON field's extracted values, from the `json_field` checks of this path."""
+        return self._classes(field).field_f1()
+
+    def bleu(self, *, tokenize: str = "auto") -> Measured:
+        """sacreBLEU's corpus BLEU against the targets, 0 to 100; Chinese is read by its characters."""
+        from harness.checks.overlap import Bleu
+        from harness.measures.overlap import cases_with_targets, measure_overlap
+
+        targets = [(one.case.target or "",) for one in cases_with_targets(self._answers)]
+        return measure_overlap(self._answers, Bleu(targets, tokenize))
+
+    def chrf(self) -> Measured:
+        """sacreBLEU's corpus chrF against the targets, 0 to 100."""
+        from harness.checks.overlap import Chrf
+        from harness.measures.overlap import measure_overlap
+
+        return measure_overlap(self._answers, Chrf())
+
+    def rouge(self, kind: str = "rougeL") -> Measured:
+        """The mean ROUGE F-measure against the targets, 0 to 1; Chinese is read by its characters."""
+        from harness.checks.overlap import Rouge
+        from harness.measures.overlap import measure_overlap
+
+        return measure_overlap(self._answers, Rouge(kind))
+
+    def metric(
+        self,
+        name: str,
+        *,
+        key: str | None = None,
+        higher_is_better: bool = True,
+        options: Mapping[str, object] | None = None,
+    ) -> Measured:
+        """A metric of `evaluate` over all answers at once, against the targets; `not_worse` needs a margin of its
+        own."""
+        from harness.checks.evaluated import Evaluated
+        from harness.measures.overlap import measure_overlap
+
+        metric = Evaluated(name, key=key, options=options, higher_is_better=higher_is_better)
+        return measure_overlap(self._answers, metric)
+
+    def classifications(self) -> tuple[Classification, ...]:
+        """The confusion matrices that a record keeps."""
+        from harness.measures.classes import class_tables
+
+        tables = (table.recorded() for table in class_tables(self._answers).values())
+        return tuple(table for table in tables if table is not None)
 
     def compare(self, margin: float | None = None) -> PairedComparison:
         """The paired comparison behind the answers; StatisticsError where there is no baseline."""
@@ -114,7 +189,19 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         weights = self.weights or (1.0,) * len(shares)
         return sum(w * x for w, x in zip(weights, shares, strict=True)) / sum(weights)
 
+    @property
+    def _answers(self) -> SetAnswers:
+        return SetAnswers(
+            golden_set=self.golden_set, cases=self.given, margin=self.margin, incomparable=self.incomparable
+        )
+
+    def _classes(self, field: str | None) -> ClassTable:
+        from harness.measures.classes import choose_table
+
+        return choose_table(self._answers, field)
+
     def _invalid(self) -> Answer | None:
+        self._refuse_unchecked()
         if self.incomparable is not None:
             return Answer(status="INVALID", reason=f"{self.golden_set}: {self.incomparable}")
         if self.baseline is None:
@@ -124,6 +211,13 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
                 "a version",
             )
         return None
+
+    def _refuse_unchecked(self) -> None:
+        if not self.cases:
+            raise ConfigError(
+                f"{self.golden_set}: no case has checks, so there is no pass rate. Add checks to the cases, or ask for "
+                "what their targets allow, such as scores.chrf()."
+            )
 
     def _counts(self) -> str:
         before = self.baseline or ()
@@ -135,6 +229,8 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def __repr__(self) -> str:
+        if not self.cases:
+            return f"Scores({self.golden_set}: no case has checks)"
         before = "no baseline" if self.baseline_rate is None else f"baseline {self.baseline_rate:.1%}"
         return f"Scores({self.golden_set}: {self.rate:.1%} of {len(self.cases)} cases, {before})"
 
@@ -148,37 +244,45 @@ def score_set(
     samples: int,
     policy: GatePolicy,
 ) -> Scores:
-    """Run the set's data checks over the answers of candidate and baseline; cases without checks are left out.
+    """Run the set's data checks over the answers of candidate and baseline. Cases without checks have no pass rate;
+    those with a target can still be measured against it.
 
-    Raises ConfigError where no case has a check, and CheckError where a check crashes.
+    Raises ConfigError where no case has a check or a target, and CheckError where a check crashes.
     """
-    cases = [case for case in golden_set.cases if case.checks]
-    if not cases:
+    if not scorable(golden_set):
         raise ConfigError(
-            f"{golden_set.path}: no case has checks, so `scores` has nothing to count. Add "
+            f"{golden_set.path}: no case has checks, nor a target, so `scores` has nothing to count. Add "
             '"checks": ["valid_json"] to the cases, or assert on `response` instead.'
         )
-    roles: list[Role] = [role for role in ("candidate", "baseline") if role in refs]
-    shares: dict[Role, list[float]] = {role: [] for role in roles}
-    same = True
-    for case in cases:
-        requests = case_requests(case, sampling, samples)
-        said = {role: [answers.response(refs[role], request) for request in requests] for role in roles}
-        for role in roles:
-            shares[role].append(_share(case, said[role]))
-        same = same and [r.text for r in said["candidate"]] == [r.text for r in said.get("baseline", ())]
+    given = []
+    for case in golden_set.cases:
+        if case.checks or case.target:
+            requests = case_requests(case, sampling, samples)
+            said = {
+                role: tuple(answers.response(refs[role], request) for request in requests)
+                for role in _COMPARED
+                if role in refs
+            }
+            given.append(CaseAnswers(case=case, candidate=said["candidate"], baseline=said.get("baseline", ())))
+    checked = [one for one in given if one.case.checks]
     own = policy.own_margin(golden_set.name)
     return Scores(
         golden_set=golden_set.name,
-        cases=tuple(case.id for case in cases),
-        clusters=tuple(case.variant_of or case.id for case in cases),
-        candidate=tuple(shares["candidate"]),
-        baseline=tuple(shares["baseline"]) if "baseline" in refs else None,
+        cases=tuple(one.case.id for one in checked),
+        clusters=tuple(one.cluster for one in checked),
+        candidate=tuple(_share(one.case, one.candidate) for one in checked),
+        baseline=tuple(_share(one.case, one.baseline) for one in checked) if "baseline" in refs else None,
         margin=policy.margin if own is None else own,
-        same_answers=same,
+        same_answers=all(one.same for one in checked),
         incomparable=_same_weights(refs),
-        weights=None if len({case.weight for case in cases}) == 1 else tuple(case.weight for case in cases),
+        weights=None if len({one.case.weight for one in checked}) < 2 else tuple(one.case.weight for one in checked),
+        given=tuple(given),
     )
+
+
+def scorable(golden_set: GoldenSet) -> bool:
+    """Is there anything that `scores` could say of the set: a check, or a target to compare answers with?"""
+    return golden_set.kind == "ask" and any(case.checks or case.target for case in golden_set.cases)
 
 
 def _same_weights(refs: Mapping[Role, ModelRef]) -> str | None:
@@ -193,7 +297,7 @@ def _same_weights(refs: Mapping[Role, ModelRef]) -> str | None:
 
 
 def _share(case: GoldenCase, responses: Sequence[Response]) -> float:
-    passed = sum(all(run_check(spec, response).passed for spec in case.checks) for response in responses)
+    passed = sum(all(run_check(spec, response, case.target).passed for spec in case.checks) for response in responses)
     return passed / len(responses)
 
 

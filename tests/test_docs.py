@@ -151,3 +151,16 @@ def test_the_default_policy_in_the_docs_is_the_real_one():
     config = msgspec.convert(table, HarnessConfig)
     assert config.gate.margin == GatePolicy().margin
     assert config.sampling == SamplingConfig()
+
+
+def test_every_whole_set_measure_is_documented():
+    from harness.scores import Scores
+
+    measures = [
+        name
+        for name, member in vars(Scores).items()
+        if inspect.isfunction(member) and member.__annotations__.get("return") in ("Measured", "Confusion")
+    ]
+    assert len(measures) >= 8
+    for name in measures:
+        assert f"`scores.{name}(" in page("metrics.md"), f"docs/metrics.md lacks {name}"

@@ -197,7 +197,7 @@ def test_without_a_validator_checks_are_left_alone(root: Path) -> None:
 def test_a_validator_is_asked_about_every_check_with_arguments(root: Path) -> None:
     seen: list[object] = []
 
-    def refuse_the_third(spec: object) -> None:
+    def refuse_the_third(spec: object, target: str | None) -> None:
         seen.append(spec)
         if len(seen) == 3:
             raise CheckError("enough")
@@ -258,7 +258,7 @@ def test_a_pattern_that_matches_nothing_gets_the_nearest_name(root: Path) -> Non
 def test_a_set_loads_with_the_collector_paused_and_leaves_it_as_it_was(root: Path) -> None:
     during: list[bool] = []
     path = write(root, ask("lost", checks=["refuses"]))
-    load_golden_set(path, root=root, validate_check=lambda spec: during.append(gc.isenabled()))
+    load_golden_set(path, root=root, validate_check=lambda spec, target: during.append(gc.isenabled()))
     assert during == [False]
     assert gc.isenabled()
     refusal(root, "{")

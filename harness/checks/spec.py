@@ -6,6 +6,7 @@
 {"json_equals": {"a": 1}}, {"json_schema": {...}}         a document, as it is
 {"json_equals": {"value": {"a": 1}, "fenced": true}}      a document and a further argument
 {"not": "refuses"}, {"not": {"includes": "x"}}            the complement
+{"bleu": {"at_least": 30}}                                compared with the case's target, unless it names a reference
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from typing import TypeAlias
 
 import msgspec
 
-from harness.checks import refusals, structured, text
+from harness.checks import metrics, refusals, sql, structured, text
 from harness.checks.arguments import described, json_type
 from harness.checks.documents import refuse_unwritable
+from harness.checks.labels import labels
 from harness.checks.score import Score, clip
 from harness.errors import CheckError, unknown_name
 from harness.models import Response
@@ -37,7 +39,8 @@ _FLAGS = frozenset({"exact", "casefold", "fenced"})
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CheckDefinition:
     """A check that data can name. `main` is the argument that needs no name; `document`: it may be any JSON
-    object."""
+    object; `target`: the argument that is the case's target where it is not given. `look`, where running the
+    check would be dear, looks at its arguments alone."""
 
     name: str
     function: Callable[..., Score]
@@ -45,9 +48,18 @@ class CheckDefinition:
     arguments: tuple[str, ...]
     required: tuple[str, ...]
     document: bool
+    target: str | None = None
+    look: Callable[..., object] | None = None
 
 
-def _definition(function: Callable[..., Score], *, main: str | None = None, document: bool = False) -> CheckDefinition:
+def _definition(
+    function: Callable[..., Score],
+    *,
+    main: str | None = None,
+    document: bool = False,
+    target: str | None = None,
+    look: Callable[..., object] | None = None,
+) -> CheckDefinition:
     parameters = list(inspect.signature(function).parameters.values())[1:]
     return CheckDefinition(
         name=function.__name__,
@@ -56,6 +68,8 @@ def _definition(function: Callable[..., Score], *, main: str | None = None, docu
         arguments=tuple(p.name for p in parameters),
         required=tuple(p.name for p in parameters if p.default is inspect.Parameter.empty),
         document=document,
+        target=target,
+        look=look,
     )
 
 
@@ -75,22 +89,47 @@ CHECKS: Mapping[str, CheckDefinition] = {
         _definition(structured.json_field),
         _definition(structured.numeric_close, main="value"),
         _definition(refusals.refuses),
+        _definition(labels),
+        _definition(sql.sql_equals),
+        _definition(metrics.bleu, target="reference", look=metrics.look_at_bleu),
+        _definition(metrics.chrf, target="reference", look=metrics.look_at_chrf),
+        _definition(metrics.rouge, target="reference", look=metrics.look_at_rouge),
+        _definition(metrics.metric, target="reference", look=metrics.look_at_metric),
     )
 }
 
 
-def run_check(spec: Spec, response: Response | str) -> Score:
-    """The score of one answer by a check written as data. Raises CheckError where the check is at fault."""
+def run_check(spec: Spec, response: Response | str, target: str | None = None) -> Score:
+    """The score of one answer by a check written as data; `target` is the case's. Raises CheckError where the check
+    is at fault."""
     negated, definition, arguments = _parse(spec)
+    arguments = _with_target(definition, arguments, target)
     score = definition.function(response, **arguments)
     return msgspec.structs.replace(score, passed=score.passed != negated, check=check_name(spec))
 
 
-def validate(spec: Spec) -> None:
-    """Raise CheckError, with the nearest name, unless the check exists and its arguments are right."""
+def validate(spec: Spec, target: str | None = None) -> None:
+    """Raise CheckError, with the nearest name, unless the check exists and its arguments are right; `target` is the
+    case's."""
     _, definition, arguments = _parse(spec)
+    arguments = _with_target(definition, arguments, target)
+    if definition.look is not None:
+        definition.look(**arguments)
+        return
     # Every check looks at its arguments before it looks at the answer.
     definition.function("", **arguments)
+
+
+def parsed(spec: Spec) -> tuple[bool, str, dict[str, object]]:
+    """Whether a check is negated, its name and its arguments. Raises CheckError."""
+    negated, definition, arguments = _parse(spec)
+    return negated, definition.name, arguments
+
+
+def needs_target(spec: Spec) -> bool:
+    """Does the check compare with the case's target, rather than with something of its own?"""
+    _, definition, arguments = _parse(spec)
+    return definition.target is not None and definition.target not in arguments
 
 
 def check_name(spec: Spec) -> str:
@@ -141,10 +180,22 @@ def _parse(spec: Spec) -> tuple[bool, CheckDefinition, dict[str, object]]:
         definition = _known(name)
         arguments = _arguments(definition, value)
     for missing in definition.required:
-        if missing not in arguments:
+        if missing not in arguments and missing != definition.target:
             accepted = ", ".join(definition.arguments)
             raise CheckError(f"{definition.name}: {missing} is missing. Arguments: {accepted}")
     return False, definition, arguments
+
+
+def _with_target(definition: CheckDefinition, arguments: dict[str, object], target: str | None) -> dict[str, object]:
+    """The arguments, with the case's target where the check compares with it."""
+    name = definition.target
+    if name is None or name in arguments:
+        return arguments
+    if target is None:
+        raise CheckError(
+            f"{definition.name}: {name} is missing, and the case has no target to take its place. Give one of them."
+        )
+    return {name: target, **arguments}
 
 
 def _arguments(definition: CheckDefinition, value: object) -> dict[str, object]:
@@ -184,6 +235,12 @@ def _label(definition: CheckDefinition, given: Mapping[str, object], negated: bo
         return "", True
     if definition.name == "json_field":
         return _field_label(given, negated)
+    if definition.name in ("labels", "sql_equals"):
+        # By its name alone, as a field: what is wanted differs per case.
+        return "", not negated
+    if definition.target is not None:
+        # Which metric and what bar; the reference differs per case.
+        return _bar_label(definition, given)
     name, value = next(iter(given.items()))
     alone = len(given) == 1
     if isinstance(value, str):
@@ -205,6 +262,14 @@ def _field_label(given: Mapping[str, object], negated: bool) -> tuple[str, bool]
         return label, complete and not negated
     operation = next(iter(further), "")
     return f"{label}:{operation}", complete and further == {"exists": True}
+
+
+def _bar_label(definition: CheckDefinition, given: Mapping[str, object]) -> tuple[str, bool]:
+    """The metric's name or kind and its bar: `bleu:at least 30`, `rouge:rouge2 at least 0.4`."""
+    words = [f"{given[name]}" for name in ("name", "kind") if name in given]
+    words += [f"{name.replace('_', ' ')} {given[name]}" for name in ("at_least", "at_most") if name in given]
+    label = " ".join(words)
+    return _clean(label), set(given) <= {"name", "kind", "at_least", "at_most", "reference"} and _reads(label)
 
 
 def _reads(text: str) -> bool:

@@ -78,8 +78,8 @@ def starts_with(response: Response | str, text: str | None = None, *, any: Seque
 def one_of(response: Response | str, options: Sequence[str]) -> Score:
     """The whole answer is one of the options, whatever punctuation stands around it ("B.", "**yes**")."""
     wanted = arguments.some_texts("one_of", "options", options)
-    answer = _bare(text_of(response))
-    hit = next((option for option in wanted if _bare(option) == answer), None)
+    answer = bare(text_of(response))
+    hit = next((option for option in wanted if bare(option) == answer), None)
     if hit is not None:
         return Score(passed=True, check="one_of", explanation=f"the answer is {quote(hit)}")
     return Score(
@@ -175,7 +175,7 @@ def _wanted(name: str, forms: dict[str, str | Sequence[str] | None]) -> dict[str
     return {text: fold(text) for text in texts}
 
 
-def _bare(text: str) -> str:
-    """Folded, without punctuation or emphasis around it; "-" and "+" belong to numbers, a bullet does not."""
+def bare(text: str) -> str:
+    """The text folded, without punctuation or emphasis around it; "-" and "+" belong to numbers, a bullet does not."""
     folded = re.sub(r"^[-+*•] ", "", fold(text))
     return folded.strip(_EDGE_PUNCTUATION) or folded

@@ -14,6 +14,7 @@ from harness.errors import HarnessError
 from harness.golden import GoldenCase, GoldenSet, load_golden_set, select_golden_sets
 from harness.models import Response
 from harness.record import Lane
+from harness.scores import scorable
 
 PROJECT = pytest.StashKey[Project]()
 SETS = pytest.StashKey[dict[str, tuple[GoldenSet, ...]]]()
@@ -95,8 +96,8 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         ids = [p.case.id if len(asked) == 1 else f"{p.set.name}:{p.case.id}" for p in params]
         metafunc.parametrize("case", params, ids=ids, indirect=True)
     if "scores" in names:
-        checked = [s for s in sets if any(c.checks for c in s.cases)]
-        metafunc.parametrize("scores", checked, ids=[s.name for s in checked], indirect=True)
+        scored = [s for s in sets if scorable(s)]
+        metafunc.parametrize("scores", scored, ids=[s.name for s in scored], indirect=True)
     if "retention" in names:
         metafunc.parametrize("retention", [sets], ids=["+".join(patterns_of(metafunc.definition))], indirect=True)
 
@@ -150,7 +151,7 @@ class GoldenItem(pytest.Item):
 
     def ask(self, response: Response) -> None:
         """Assert that the check holds for this answer."""
-        score = run_check(self.spec, response)
+        score = run_check(self.spec, response, self.param.case.target)
         if not score:
             raise AssertionError(score.explanation)
 

@@ -143,6 +143,9 @@ class LaneHooks:
             if callspec is not None and not WHOLE_SET.isdisjoint(callspec.params):
                 told["whole"] = True
                 told["sets"] = [s.name for s in callspec.params.get("retention", ())]
+                if "scores" in callspec.params:
+                    tables = self.session.classifications(callspec.params["scores"])
+                    told["classifications"] = msgspec.to_builtins(tables)
             setattr(report, TOLD, told)
         return report
 

@@ -19,6 +19,7 @@ from harness.controls import CODE, control
 from harness.errors import HarnessError, RecordError
 from harness.gate import Verdict, decide
 from harness.golden import GoldenSet
+from harness.measures.classes import Classification
 from harness.models import Response
 from harness.models.refs import ModelRef
 from harness.noise import NOT_A_VERDICT, applied, measured_on_another, read_floor
@@ -66,6 +67,7 @@ class RunResults:
         self._outcomes: dict[tuple[str, str], dict[str, CaseOutcome]] = {}
         self._retention: dict[str, None] = {}
         self._answers: list[SuiteAnswer] = []
+        self._classifications: dict[tuple[str, str], Classification] = {}
         self._errors: list[SuiteAnswer] = []
         self._uncollected: list[str] = []
         self.failed = 0
@@ -92,6 +94,8 @@ class RunResults:
             return
         if "sets" in told:
             self._retention.update(dict.fromkeys(told["sets"]))
+        for table in msgspec.convert(told.pop("classifications", ()), tuple[Classification, ...]):
+            self._classifications[(table.golden_set, table.source)] = table
         # Taken out: pytest keeps the reports, and others may want to write them as JSON.
         outcome = told.pop("case", None)
         if outcome is not None:
@@ -185,6 +189,7 @@ class RunResults:
             sets=sets,
             answers=tuple(sorted(self._answers, key=lambda a: a.test)),
             errors=tuple(sorted(self._errors, key=lambda a: a.test)),
+            classifications=tuple(self._classifications[key] for key in sorted(self._classifications)),
             partial=self.partial(unended=len(self._expected - self._ended)),
             samples=self.session.samples,
             noise=noise,

@@ -17,6 +17,7 @@ from harness.errors import ConfigError, GenerationError, HarnessError
 from harness.foresight import Foresight, PlannedSet, foresee
 from harness.generation import Answers, GenerationPlan, GenerationStats, Progress, case_requests, run
 from harness.golden import GoldenCase, GoldenSet
+from harness.measures.classes import Classification
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef, resolve
 from harness.noise import Variant, once_more
@@ -212,6 +213,15 @@ class HarnessSession:
                 policy=self.project.config.gate,
             )
         return self._scores[golden_set.name]
+
+    def classifications(self, golden_set: GoldenSet) -> tuple[Classification, ...]:
+        """The set's confusion matrices for the record; none before `scores` was asked for it."""
+        scores = self._scores.get(golden_set.name)
+        try:
+            return () if scores is None else scores.classifications()
+        except HarnessError:
+            # Classes that contradict each other: whoever asks for them is told.
+            return ()
 
     def retention(self, sets: tuple[GoldenSet, ...]) -> Retention:
         """The forgetting probes over these sets."""

@@ -149,7 +149,7 @@ def _asked_case(
         share: dict[Role, float] = {}
         explanation = ""
         for role, response in responses.items():
-            score = run_check(spec, response)
+            score = run_check(spec, response, case.target)
             share[role] = 1.0 if score.passed else 0.0
             passed[role] = min(passed[role], share[role])
             if role == "candidate" and not score.passed:

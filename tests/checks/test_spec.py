@@ -36,6 +36,10 @@ GOOD: list[Spec] = [
     {"json_field": {"path": "reference", "equals": "TK-48213"}},
     {"json_field": {"path": "category", "one_of": ["billing", "shipping"]}},
     {"numeric_close": 48213},
+    {"labels": {"of": ["billing", "shipping"], "equals": "billing"}},
+    {"bleu": {"reference": TICKET, "at_least": 99}},
+    {"chrf": {"reference": TICKET, "at_least": 99}},
+    {"rouge": {"reference": [TICKET, "none"], "at_least": 1}},
     {"numeric_close": {"value": 48000, "rel": 0.01}},
     {"not": "refuses"},
     {"not": {"includes": "refund"}},
@@ -63,6 +67,8 @@ def test_a_negation_is_the_exact_complement_with_the_same_explanation(spec: Spec
 
 def test_every_check_is_covered_here_and_exported() -> None:
     used = {spec if isinstance(spec, str) else next(iter(spec)) for spec in GOOD} | {"refuses"}
+    # In files of their own: an answer that is SQL, and a metric that is a script.
+    used |= {"sql_equals", "metric"}
     assert used - {"not"} == set(CHECKS)
     assert set(CHECKS) < set(checks.__all__)
 

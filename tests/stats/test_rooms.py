@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = {
     "intervals": "Interval wilson clopper_pearson mean_interval bootstrap_interval zero_failures_bound",
     "paired": "PairedComparison compare_paired mcnemar tango_interval sign_flip_test holm benjamini_hochberg",
+    "classification": "confusion macro_f1_difference slot_f1 slot_f1_difference paired_interval",
     "power": "minimum_detectable_effect cases_needed rule_power",
     "repeats": "pass_at_k pass_hat_k",
     "forgetting": "backward_transfer average_forgetting",
