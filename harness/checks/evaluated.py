@@ -105,8 +105,8 @@ def _load(name: str) -> Any:
     if name.endswith(".py") and not Path(name).is_file():
         # Not to be asked of a hub, minutes long where there is no network.
         raise CheckError(
-            f"metric {name!r} cannot be loaded: there is no such file. Correct the path; it counts from where pytest was "
-            "started."
+            f"metric {name!r} cannot be loaded: there is no such file. Correct the path; it counts from where pytest "
+            "was started."
         )
     evaluate = library("evaluate")
     try:
