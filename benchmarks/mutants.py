@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import gc
 import glob
 import hashlib
 import importlib
@@ -45,6 +46,8 @@ from sections import table, write_section
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 20260101
 GOAL = 0.9
+#: Seconds beyond which a test is left for the end.
+SLOW = 0.3
 MEMORY = 4 * 2**30
 TARGETS = ("harness/stats/*.py", "harness/gate*.py", "harness/gate/*.py", "harness/pairs.py", "harness/verdict.py")
 TESTS = (
@@ -67,7 +70,9 @@ LEFT_OUT = ("second", "committed")
 EXPLAINED = Path(__file__).parent / "survivors.toml"
 FLAGS = (
     *("-q", "-x", "--no-header", "--tb=no", "-rN"),
-    *("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:timeout"),
+    *("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:timeout", "-p", "no:anyio"),
+    # These collect garbage by force, which is slow in a process full of libraries.
+    *("-p", "no:unraisableexception", "-p", "no:threadexception"),
     *("-k", " and ".join(f"not {word}" for word in LEFT_OUT)),
     # Hypothesis is imported before pytest, for all forks at once.
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
@@ -176,8 +181,11 @@ def watch() -> Reach:
     }
 
 
-def tests_for(mutant: Mutant, reach: Reach) -> list[str]:
-    """The tests that reach the changed lines, the quickest first; what is done on import concerns the whole file."""
+def tests_for(mutant: Mutant, reach: Reach) -> list[list[str]]:
+    """The tests that reach the changed lines, a file at a time: the one that knows most of them first, slow tests last.
+
+    What is done on import concerns every test that uses the file.
+    """
     lines = set(range(mutant.first, mutant.last + 1))
 
     def reached(of: dict[str, set[int]]) -> bool:
@@ -188,20 +196,24 @@ def tests_for(mutant: Mutant, reach: Reach) -> list[str]:
     if not found:
         # A default argument: evaluated on import, so no test reaches its line.
         found = [(seconds, test) for test, (seconds, of) in reach.items() if mutant.file in of]
-    return [test for _, test in sorted(found)]
+    by_file: dict[str, list[str]] = defaultdict(list)
+    for seconds, test in sorted(found):
+        by_file["" if seconds > SLOW else test.partition("::")[0]].append(test)
+    slow = by_file.pop("", None)
+    return [*sorted(by_file.values(), key=len, reverse=True), *([slow] if slow else [])]
 
 
 def try_out(mutant: Mutant, reach: Reach) -> dict[str, Any]:
     """Plant the fault, run its tests: "killed", "timed out" or "survived"."""
-    tests = tests_for(mutant, reach)
-    budget = 10 + 3 * sum(reach[test][0] for test in tests)
+    rounds = tests_for(mutant, reach)
+    budget = 10 + 3 * sum(reach[test][0] for tests in rounds for test in tests)
 
     def run() -> int:
         planted = Planted(mutant)
         sys.meta_path.insert(0, planted)
         # Before pytest, whose own importer would come first.
         importlib.import_module(planted.module)
-        return _pytest(tests)
+        return next((ended for tests in rounds if (ended := _pytest(tests))), 0)
 
     ended = _forked(run, seconds=budget)
     fate = "timed out" if ended is None else "survived" if ended == 0 else "killed"
@@ -313,13 +325,16 @@ def main() -> int:
     else:
         os.chdir(ROOT)
         _import_libraries()
+        gc.freeze()  # what all forks share is no garbage
         reach = watch()
         chosen = [mutant for mutant in choose(options.mutants) if options.only in mutant.name]
-        known = {one["mutant"]: one for one in _kept() if one["fate"] != "survived"} if options.again else {}
+        known = {one["mutant"]: one for one in (_kept() if options.again else []) if one["fate"] != "survived"}
         told = []
         with concurrent.futures.ThreadPoolExecutor(options.workers) as pool:
             for done in pool.map(lambda mutant: known.get(mutant.name) or try_out(mutant, reach), chosen):
                 told.append(done)
+                if not options.only:
+                    save("mutants", explain(told, explanations))  # a run that was stopped goes on with --again
                 print(f"{len(told):>3} {done['fate']:<9} {done['mutant']}", flush=True)
     result = explain(told, explanations)
     if not options.only:

@@ -81,21 +81,23 @@ def test_the_choice_is_even_over_kinds_and_repeats():
     assert max(kinds.count(kind) for kind in kinds) - min(kinds.count(kind) for kind in kinds) <= 1
 
 
-def test_a_mutant_is_tried_by_the_tests_that_reach_its_lines_the_quickest_first():
-    one = Mutant(
-        file="a.py", operator="constant", place=0, choice=0, function="f", first=4, last=5, before="1", after="2"
-    )
+def test_a_mutant_is_tried_by_the_tests_that_reach_its_lines_a_file_at_a_time_slow_ones_last():
+    def mutant(function: str | None, first: int) -> Mutant:
+        place = {"file": "a.py", "place": 0, "choice": 0, "function": function, "first": first, "last": first + 1}
+        return Mutant(operator="constant", before="1", after="2", **place)
+
     reach = {
-        "slow": (2.0, {"a.py": {5}}),
-        "quick": (0.1, {"a.py": {4, 9}}),
-        "elsewhere": (0.1, {"a.py": {9}, "b.py": {4}}),
+        "t1.py::slow": (2.0, {"a.py": {5}}),
+        "t1.py::one": (0.1, {"a.py": {4, 9}}),
+        "t2.py::one": (0.1, {"a.py": {4}}),
+        "t2.py::two": (0.05, {"a.py": {5}}),
+        "t3.py::elsewhere": (0.1, {"a.py": {9}, "b.py": {4}}),
     }
-    assert mutants.tests_for(one, reach) == ["quick", "slow"]
-    # Done on import: whoever uses the file may notice.
-    top = Mutant(
-        file="a.py", operator="constant", place=0, choice=0, function=None, first=1, last=1, before="1", after="2"
-    )
-    assert mutants.tests_for(top, reach) == ["elsewhere", "quick", "slow"]
+    assert mutants.tests_for(mutant("f", 4), reach) == [["t2.py::two", "t2.py::one"], ["t1.py::one"], ["t1.py::slow"]]
+    # Done on import: whoever uses the file may notice. A default argument's line is reached by nobody.
+    everything = sorted(reach)
+    for top in (mutant(None, 1), mutant("f", 100)):
+        assert sorted(test for tests in mutants.tests_for(top, reach) for test in tests) == everything
 
 
 def test_a_child_tells_its_status_and_is_stopped_by_its_own_processor_time():
