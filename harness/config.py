@@ -156,6 +156,57 @@ class SetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_tokens: int | None = None
 
 
+class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a million tokens cost, read (`input`) and written (`output`), in the currency of your bill."""
+
+    input: float
+    output: float
+
+    def __post_init__(self) -> None:
+        for name in ("input", "output"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"price {name} = {getattr(self, name)}: a price per million tokens is 0 or more")
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """What so many tokens cost."""
+        return (prompt_tokens * self.input + completion_tokens * self.output) / 1_000_000
+
+
+class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server that speaks the OpenAI protocol, and the model to ask there.
+
+    `url` ends where `/chat/completions` begins. Secrets are named, never written: `api_key_env` is a variable of the
+    environment, and a value of `headers` that begins with `env:` names one. `extra_body` goes into every request and
+    is part of the model's identity; `omit` names parameters that the server does not take. `rpm` and `tpm` are
+    requests and tokens a minute. `in_flight` is how many requests are open at first (default: 64 on this machine and
+    on private networks, 20 elsewhere). `timeout` and `cooldown` (after a 429 that names no time) are seconds.
+    """
+
+    url: str
+    model: str
+    api_key_env: str | None = None
+    headers: dict[str, str] = {}
+    extra_body: dict[str, Any] = {}
+    omit: tuple[str, ...] = ()
+    max_tokens_key: str | None = None
+    price: Price | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    in_flight: int | None = None
+    max_in_flight: int = 512
+    timeout: float = 300.0
+    attempts: int = 5
+    cooldown: float = 15.0
+
+    def __post_init__(self) -> None:
+        for name in ("rpm", "tpm", "in_flight", "max_in_flight", "timeout", "attempts"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} = {value}: it must be above 0")
+        if self.cooldown < 0:
+            raise ValueError(f"cooldown = {self.cooldown}: seconds to wait are 0 or more")
+
+
 class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of `[tool.harness]`. Paths are relative to the folder of pyproject.toml."""
 
@@ -169,6 +220,7 @@ class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sets: dict[str, SetConfig] = {}
     gate: GatePolicy = GatePolicy()
     egress: tuple[str, ...] = ()
+    endpoints: dict[str, EndpointConfig] = {}
 
     def max_tokens(self, set_name: str) -> int:
         """The token limit for a set: its own, else its first matching pattern's, else the default."""
@@ -251,6 +303,11 @@ def parse_config(table: dict[str, Any], *, where: str) -> HarnessConfig:
     sets = table.get("sets", {})
     for name, own in sets.items() if isinstance(sets, dict) else ():
         _refuse_unknown(own, SetConfig, where, f"tool.harness.sets.{name!r}")
+    endpoints = table.get("endpoints", {})
+    for name, endpoint in endpoints.items() if isinstance(endpoints, dict) else ():
+        _refuse_unknown(endpoint, EndpointConfig, where, f"tool.harness.endpoints.{name}")
+        if "price" in endpoint:
+            _refuse_unknown(endpoint["price"], Price, where, f"tool.harness.endpoints.{name}.price")
     try:
         return msgspec.convert(table, HarnessConfig)
     except msgspec.ValidationError as error:

@@ -13,6 +13,7 @@ from harness.golden import GoldenCase
 from harness.models import Model, Request, Response, Sampling, ScoreRequest, ScoringModel, TokenScores
 from harness.models.opening import loading_order, open_models
 from harness.models.refs import ModelRef
+from harness.spending import Bill
 from harness.store import Store, response_key, score_key
 
 Phase = Literal["load", "generate", "score"]
@@ -34,13 +35,17 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GenerationStats(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run cost. `loaded` are the labels of the models that were opened; `seconds` are by phase."""
+    """What a run cost. `loaded` are the labels of the models that were opened; `seconds` are by phase; tokens are those
+    of new answers. `cost` is in the currency of the endpoints' prices, None where no price was told."""
 
     generated: int
     scored: int
     reused: int
     loaded: tuple[str, ...]
     seconds: dict[Phase, float]
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None
 
 
 def case_requests(case: GoldenCase, sampling: Sampling, samples: int) -> list[Request]:
@@ -113,14 +118,15 @@ def run(
     store: Store,
     *,
     store_only: bool = False,
+    max_cost: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Answers:
     """Answer everything in the plan: from the store where it is there, else each model once with all its
     misses.
 
     Answers are written to the store as they finish, so an interrupted run repeats at most the batch in
-    flight. A model with nothing missing is not loaded. Raises GenerationError when an engine fails, or when
-    `store_only` and something is missing; Ctrl-C passes through.
+    flight. A model with nothing missing is not loaded. Raises GenerationError when an engine fails, when
+    `store_only` and something is missing, or once new answers have cost `max_cost`; Ctrl-C passes through.
     """
     responses = store.responses(plan.requests)
     scores = store.scores(plan.score_requests)
@@ -128,6 +134,7 @@ def run(
     jobs = _jobs(plan, responses, scores)
     if store_only and jobs:
         raise GenerationError(_not_in_store(plan, store, jobs))
+    bill = Bill([job.ref for job in jobs], max_cost)
     seconds: dict[Phase, float] = {"load": 0.0, "generate": 0.0, "score": 0.0}
     loaded: list[str] = []
     by_ref = {job.ref: job for job in jobs}
@@ -136,12 +143,13 @@ def run(
     try:
         for ref in order:
             job = by_ref[ref]
+            bill.before(ref)
             started = time.perf_counter()
             model = _load(opened, ref, len(loaded), len(order), on_progress)
             seconds["load"] += time.perf_counter() - started
             loaded.append(ref.label)
             if job.requests:
-                writer = _Writer(ref, "generate", job.requests, store.put_responses, on_progress)
+                writer = _Writer(ref, "generate", job.requests, store.put_responses, on_progress, bill)
                 responses.update(writer.all_of(model.generate))
                 seconds["generate"] += writer.seconds
             if job.score_requests:
@@ -162,6 +170,9 @@ def run(
         reused=reused,
         loaded=tuple(loaded),
         seconds=seconds,
+        prompt_tokens=bill.prompt_tokens,
+        completion_tokens=bill.completion_tokens,
+        cost=bill.cost,
     )
     return Answers(responses, scores, stats)
 
@@ -237,8 +248,10 @@ class _Writer(Generic[_Ask, _Result]):
         asks: Mapping[str, _Ask],
         put: Callable[[Mapping[str, _Result]], None],
         on_progress: Callable[[Progress], None] | None,
+        bill: Bill | None = None,
     ) -> None:
         self._ref = ref
+        self._bill = bill
         self._phase: Literal["generate", "score"] = phase
         self._asks = list(asks.values())
         self._keys = list(asks)
@@ -287,6 +300,8 @@ class _Writer(Generic[_Ask, _Result]):
         if len(self._unwritten) >= self._at_once:
             self._write()
             self._report()
+        if self._bill is not None and isinstance(result, Response):
+            self._bill.add(self._ref, result, left=len(self._keys) - len(self._finished))
 
     def _write(self) -> None:
         if self._unwritten:

@@ -155,7 +155,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A run, complete or partial. `partial` says why it can carry no verdict; None = complete.
 
     `errors` are infrastructure's (engine, crashed check): they make the run INVALID. `root` is the base with
-    no adapter; None where candidate and base are the same weights. `phases` are seconds. `source` "scores": other
+    no adapter; None where candidate and base are the same weights. `phases` are seconds; `usage` are the tokens of new
+    answers and, where prices were told, their cost. `source` "scores": other
     tools asked and scored, the models' digests are those of their files, and no version can be promoted on it.
     `noise` is what was known of the baseline's noise floor.
     `notes` are what a reader of the verdict must know besides.
@@ -179,6 +180,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     samples: int = 1
     noise: tuple[SetNoise, ...] = ()
     phases: dict[str, float] = {}
+    usage: dict[str, float] = {}
     versions: dict[str, str] = {}
     texts_digest: str = ""
     source: Literal["suites", "scores"] = "suites"
@@ -302,6 +304,8 @@ def _numbers(record: RunRecord) -> Iterator[tuple[str, float | None]]:
                     yield f"{one.name}: {probe.probe}: case {case_id!r}", value
     for phase, seconds in record.phases.items():
         yield f"phase {phase!r}", seconds
+    for what, amount in record.usage.items():
+        yield f"usage {what!r}", amount
 
 
 def _scores(where: str, scored: CaseResult | TestResult) -> Iterator[tuple[str, float | None]]:

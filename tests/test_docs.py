@@ -12,7 +12,7 @@ import pytest
 
 from harness import checks
 from harness.cli.main import cli
-from harness.config import CaseGroup, GatePolicy, HarnessConfig, SamplingConfig, Waiver
+from harness.config import CaseGroup, EndpointConfig, GatePolicy, HarnessConfig, SamplingConfig, Waiver
 from harness.golden import GoldenCase
 from harness.pytest_plugin import plugin
 from harness.training.recipe import DataRecipe, LoraRecipe, OptimRecipe, Recipe, ReplayRecipe
@@ -98,12 +98,18 @@ def test_every_key_of_a_recipe_is_documented(struct):
 def test_every_key_of_the_configuration_is_documented(struct):
     tables = {name for name in HarnessConfig.__struct_fields__ if f"[tool.harness.{name}]" in page("cli.md")}
     tables |= {name for name in GatePolicy.__struct_fields__ if f"[tool.harness.gate.{name}" in page("cli.md")}
+    tables |= {"endpoints"} if "[tool.harness.endpoints." in page("cli.md") else set()
     missing = [
         key
         for key in struct.__struct_fields__
         if f"\n{key} = " not in page("cli.md") and f"`{key}" not in page("cli.md") and key not in tables
     ]
     assert not missing
+
+
+@pytest.mark.parametrize("key", EndpointConfig.__struct_fields__)
+def test_every_key_of_an_endpoint_is_documented(key):
+    assert re.search(rf"^\|.*`{key}`.*\|", page("endpoints.md"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())

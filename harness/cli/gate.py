@@ -53,6 +53,12 @@ class ModelOrCommand(click.Group):
 @click.argument("model", default="candidate")
 @click.option("--baseline", metavar="REF", help="Compare with this model instead of the alias 'baseline'.")
 @click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    metavar="AMOUNT",
+    help="Stop asking endpoints once new answers have cost this much: INVALID, and finished answers are kept.",
+)
+@click.option(
     "--record",
     "record_path",
     type=click.Path(path_type=Path),
@@ -70,6 +76,7 @@ def gate(
     context: click.Context,
     model: str,
     baseline: str | None,
+    max_cost: float | None,
     record_path: Path | None,
     policy_file: Path | None,
     aa: bool,
@@ -90,14 +97,16 @@ def gate(
     if aa:
         from harness.cli.noise import measure_noise
 
-        if record_path is not None or policy_file is not None:
-            raise click.UsageError("--aa asks the baseline anew: leave --record and --policy out.")
+        if record_path is not None or policy_file is not None or max_cost is not None:
+            raise click.UsageError("--aa asks the baseline anew: leave --record, --policy and --max-cost out.")
         named = context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
         return measure_noise(project, model if named else None, baseline)
     if record_path is None:
         if policy_file is not None:
             raise click.UsageError("--policy decides an earlier run again: name it with --record.")
-        return run_gate(project, model, baseline)
+        return run_gate(project, model, baseline, max_cost)
+    if max_cost is not None:
+        raise click.UsageError("--max-cost limits what is asked, and --record asks nothing: leave one of them out.")
     if baseline is not None or context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--record names both models already: leave MODEL and --baseline out.")
     folder = record_folder(record_path)
@@ -120,7 +129,7 @@ def report(record: Path) -> None:
     click.echo(str(write_report(record_folder(record))))
 
 
-def run_gate(project: Project, model: str, baseline: str | None = None) -> int:
+def run_gate(project: Project, model: str, baseline: str | None = None, max_cost: float | None = None) -> int:
     """Run all of the project's suites against `model` in a pytest of their own, then decide; the exit status.
 
     The record is read back from disk, so that the verdict is that of the artefact which promote will read.
@@ -129,6 +138,8 @@ def run_gate(project: Project, model: str, baseline: str | None = None) -> int:
 
     reference = from_anywhere(model)
     command = suite_command(project, model, baseline)
+    if max_cost is not None:
+        command.append(f"--max-cost={max_cost}")
     before = _records(project.reports)
     ended = wait_for(subprocess.Popen(command, cwd=project.root))
     new = sorted(_records(project.reports) - before, key=lambda folder: folder.stat().st_mtime)

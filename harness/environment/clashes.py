@@ -18,6 +18,7 @@ OPTIONS = (
     "--samples",
     "--aa",
     "--store-only",
+    "--max-cost",
     "--strict-cases",
     "--report-dir",
     "--device",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import ModelError
@@ -22,7 +22,7 @@ def open_models(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
     adapter is the base with adapters off. Close the generator to free the last one early.
     """
     for group in _groups(refs):
-        yield from _open_scripted(group) if group[0].engine == "scripted" else _open_hf(group)
+        yield from _OPEN[group[0].engine](group)
 
 
 def _groups(refs: Sequence[ModelRef]) -> list[list[ModelRef]]:
@@ -39,6 +39,18 @@ def _open_scripted(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]
         yield ref, ScriptedModel.from_file(Path(ref.base))
 
 
+def _open_endpoint(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
+    try:
+        from harness.models.openai import EndpointModel
+    except ImportError as error:
+        raise ModelError(
+            f"{refs[0].label}: asking a server needs the package openai ({error}). "
+            "Install it: pip install 'finetune-harness[openai]'"
+        ) from error
+    for ref in refs:
+        yield ref, EndpointModel.of(ref)
+
+
 def _open_hf(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
     try:
         from harness.models.hf import LoadedBase
@@ -53,3 +65,10 @@ def _open_hf(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
             yield ref, base.model(ref)
     finally:
         base.close()
+
+
+_OPEN: dict[str, Callable[[Sequence[ModelRef]], Iterator[tuple[ModelRef, Model]]]] = {
+    "scripted": _open_scripted,
+    "openai": _open_endpoint,
+    "hf": _open_hf,
+}

@@ -6,12 +6,13 @@ import hashlib
 import importlib.util
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from harness.config import EndpointConfig
 from harness.errors import ModelError
 from harness.models import digests
 
@@ -20,13 +21,14 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A resolved model. Plain data, so that it travels to workers and into records.
 
     `base` is a folder, a hub id pinned to a commit (`org/name@<commit>`) or a scripted file; `adapter` a PEFT
-    folder or None. `root` is the same model with the adapter off, known to users as `base_name`. `replica` above 0
-    is the same model asked once more: its answers are kept apart.
+    folder or None; of an endpoint, `base` is its URL and `endpoint` its settings. `root` is the same model with the
+    adapter off, known to users as `base_name`. `replica` above 0 is the same model asked once more: its answers are
+    kept apart.
     """
 
     text: str
     label: str
-    engine: Literal["hf", "scripted"]
+    engine: Literal["hf", "scripted", "openai"]
     base: str
     base_digest: str
     base_name: str = ""
@@ -36,6 +38,7 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     device: str = "cpu"
     batch_size: int = 32
     replica: int = 0
+    endpoint: str = ""
 
     @property
     def digest(self) -> str:
@@ -63,7 +66,7 @@ SMOLLM2 = "smollm2"
 
 _DTYPES = {"bfloat16", "float16", "float32"}
 _SHORT_DTYPES = {"auto": "bfloat16", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-_KINDS = "hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER], scripted:FILE.jsonl"
+_KINDS = "hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER], openai:MODEL@URL, scripted:FILE.jsonl"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -76,12 +79,15 @@ def resolve(
     device: str = "auto",
     dtype: str = "auto",
     batch_size: int = 32,
+    endpoints: Mapping[str, EndpointConfig] | None = None,
+    egress: tuple[str, ...] = (),
 ) -> ModelRef:
     """The model that `text` means.
 
     `text` is a registry name, alias or version (`triage`, `candidate`, `triage@3`: `lookup` gives its folder,
     `known` lists them for messages), `smollm2`, a PEFT adapter folder, a folder with a whole model,
-    `hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER]`, or `scripted:FILE.jsonl`. Paths are looked up in the current
+    `hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER]`, `openai:MODEL@URL`, the name of one of `endpoints`, or
+    `scripted:FILE.jsonl`. Paths are looked up in the current
     folder and then in `root`. `dtype` auto is bfloat16; `device` auto is CUDA where torch can use it.
 
     Raises ModelError saying what was tried and what there is.
@@ -91,6 +97,16 @@ def resolve(
     scheme, _, rest = text.partition(":")
     if scheme == "scripted" and rest:
         return _scripted(text, rest, root)
+    from harness.models import endpoints as served
+
+    found = served.find_endpoint(text, endpoints or {})
+    if found is not None:
+        if text in (endpoints or {}) and lookup(text) is not None:
+            raise ModelError(
+                f"{text}: both a model in the registry and an endpoint of that name. Write openai:{text} for the "
+                "endpoint, NAME@VERSION for the model; better, rename the endpoint."
+            )
+        return served.endpoint_ref(text, *found, egress)
     settings = _Settings(dtype=_dtype(dtype), device=_device(device), batch_size=batch_size)
     if scheme == "hf" and rest:
         base, _, adapter = rest.partition("+")
@@ -119,7 +135,7 @@ def resolve(
             f"{path}: neither adapter_config.json (a PEFT adapter) nor config.json (a whole model) is there. "
             "Name the folder that holds one of them."
         )
-    raise ModelError(_unresolvable(text, path, known()))
+    raise ModelError(_unresolvable(text, path, [*known(), *(endpoints or {})]))
 
 
 def pinned(base: str) -> tuple[str, str | None]:

@@ -51,6 +51,7 @@ def activate(config: pytest.Config) -> None:
         refs,
         samples=config.getoption("harness_samples", 1),
         store_only=bool(config.getoption("harness_store_only", False)),
+        max_cost=config.getoption("harness_max_cost", None),
         strict=bool(config.getoption("harness_strict_cases", False)),
         run_key=run_key,
         worker=in_worker(config),

@@ -25,8 +25,11 @@ MARKER = (
 )
 NO_MODEL = "golden cases need a model to answer them: add --model=REF (candidate, smollm2, a PEFT folder, …)"
 
-CANDIDATE = "the candidate: candidate, NAME@VERSION, smollm2, a PEFT folder, hf:PATH[+ADAPTER], scripted:FILE"
+CANDIDATE = (
+    "the candidate: candidate, NAME@VERSION, smollm2, a PEFT folder, hf:PATH[+ADAPTER], openai:MODEL@URL, scripted:FILE"
+)
 BASELINE = "what to compare with (default: the alias 'baseline', else the candidate's own base)"
+MAX_COST = "stop asking once new answers have cost this much, by the endpoints' prices: INVALID, answers are kept"
 SAMPLES = "independent samples per case; needs a temperature in [tool.harness.sampling]"
 
 AA = "ask the baseline against itself: again, batch (another size) or dtype (another format); see harness gate --aa"
@@ -37,6 +40,7 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--samples", {"metavar": "K", "type": int, "default": 1, "help": SAMPLES}),
     ("--aa", {"metavar": "HOW", "choices": ("again", "batch", "dtype"), "help": AA}),
     ("--store-only", {"action": "store_true", "help": "use stored answers only; never load a model"}),
+    ("--max-cost", {"metavar": "AMOUNT", "type": float, "help": MAX_COST}),
     ("--strict-cases", {"action": "store_true", "help": "every missed case fails the run, baseline or not"}),
     ("--report-dir", {"metavar": "DIR", "help": "where records and reports go (default: [tool.harness] reports)"}),
     ("--device", {"metavar": "DEVICE", "help": "where local models run: auto, cpu, cuda, cuda:1"}),

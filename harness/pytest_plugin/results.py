@@ -193,8 +193,9 @@ class RunResults:
             partial=self.partial(unended=len(self._expected - self._ended)),
             samples=self.session.samples,
             noise=noise,
-            notes=notes,
+            notes=(*notes, *_unverifiable(refs.roles().values())),
             phases=self._phases(),
+            usage=self._usage(),
             versions=_versions(),
         )
         self.record = write_record(self.folder, record, texts)
@@ -290,6 +291,13 @@ class RunResults:
         seconds: dict[str, float] = {} if stats is None else {k: round(v, 3) for k, v in stats.seconds.items()}
         seconds["run"] = round(time.time() - self.started, 3)
         return seconds
+
+    def _usage(self) -> dict[str, float]:
+        stats = self.session.stats
+        if stats is None or not stats.generated:
+            return {}
+        usage = {"prompt_tokens": float(stats.prompt_tokens), "completion_tokens": float(stats.completion_tokens)}
+        return usage if stats.cost is None else {**usage, "cost": stats.cost}
 
     def _run_id(self) -> str:
         stamp = datetime.datetime.fromtimestamp(self.started, datetime.UTC).strftime("%Y%m%d-%H%M%S")
@@ -394,6 +402,12 @@ def _set_report(name: str, path: str, when: Any, answer: Answer) -> pytest.TestR
     )
     setattr(report, TOLD, {"status": told})
     return report
+
+
+def _unverifiable(refs: Iterable[ModelRef]) -> Iterable[str]:
+    """What a digest says less of than it seems: which weights a server asks, only the server knows."""
+    for label in dict.fromkeys(ref.label for ref in refs if ref.endpoint):
+        yield f"{label} is an endpoint: its digest is of URL and model name, its weights cannot be verified"
 
 
 def _identity(ref: ModelRef) -> ModelIdentity:

@@ -66,6 +66,8 @@ def resolve_refs(
             device=device or project.config.device,
             dtype=dtype or project.config.dtype,
             batch_size=project.config.batch_size,
+            endpoints=project.config.endpoints,
+            egress=project.config.egress,
         )
 
     candidate = one(model)
@@ -100,12 +102,14 @@ class HarnessSession:
         strict: bool,
         run_key: str,
         worker: bool,
+        max_cost: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.project = project
         self.refs = refs
         self.samples = samples
         self.store_only = store_only
+        self.max_cost = max_cost
         self.strict = strict or refs.baseline is None
         self.run_key = run_key
         self.worker = worker
@@ -300,7 +304,13 @@ class HarnessSession:
                 # Between items pytest catches no warnings; those of libraries that load now are not the user's.
                 with Store(self.project.store) as store, warnings.catch_warnings():
                     warnings.simplefilter("ignore", DeprecationWarning)
-                    return run(self._plan, store, store_only=self.store_only, on_progress=self.on_progress)
+                    return run(
+                        self._plan,
+                        store,
+                        store_only=self.store_only,
+                        max_cost=self.max_cost,
+                        on_progress=self.on_progress,
+                    )
             except HarnessError as error:
                 if self.worker:
                     failed.write_text(str(error), encoding="utf-8")

@@ -1,0 +1,159 @@
+"""A suite against a server: what may be sent where, what it costs, and what is left after a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("openai")
+
+sys.path.append(str(Path(__file__).parent.parent / "models"))
+
+from served import Server, completion, refusal
+
+from harness.pytest_plugin.results import INVALID
+
+KEY = "sk-planted-in-the-environment"
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(behave, **settings):
+        servers.append(Server(behave, **settings))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def right(question, times, seen):
+    return completion(f"It is answer {question.removeprefix('What is ').removesuffix('?')}.", usage=(1000, 500))
+
+
+def configure(project, server, **settings):
+    lines = {"url": server.url, "model": "tiny", **settings}
+    table = "".join(f"{k} = {v if k == 'price' else repr(v)}\n" for k, v in lines.items())
+    text = (project.path / "pyproject.toml").read_text()
+    project.write("pyproject.toml", f"[tool.harness.endpoints.shop]\n{table}\n{text}")
+
+
+def test_a_suite_asks_a_server_once_and_then_the_store(project, serve):
+    server = serve(right)
+    project.facts(12)
+    reference = f"--model=openai:tiny@{server.url}"
+    first = project.run("suites", reference, f"--baseline=openai:base@{server.url}")
+    assert first.ret in (0, 10)
+    assert len(server.seen) == 24
+    project.run("suites", reference, f"--baseline=openai:base@{server.url}")
+    assert len(server.seen) == 24
+    assert any("weights cannot be verified" in note for note in project.record().notes)
+
+
+def test_a_host_that_is_not_allowed_is_refused_before_anything_is_sent(project):
+    result = project.run("suites", "--model=openai:tiny@https://api.example.com/v1")
+    text = result.stdout.str() + result.stderr.str()
+    assert result.ret == 4
+    assert 'egress = ["api.example.com"]' in text
+    assert "Traceback" not in text
+
+
+def test_a_secret_in_a_url_is_refused_and_not_repeated(project):
+    result = project.run("suites", f"--model=openai:tiny@http://user:{KEY}@127.0.0.1/v1")
+    text = result.stderr.str()
+    assert result.ret == 4
+    assert "every report would show" in text
+    assert KEY not in text
+
+
+def test_a_server_that_fails_is_invalid_and_its_key_is_nowhere(project, serve, monkeypatch):
+    monkeypatch.setenv("PLANTED", KEY)
+    server = serve(lambda *_: refusal(401, f"bad key {KEY}"))
+    configure(project, server, api_key_env="PLANTED")
+    result = project.run("suites", "--model=shop", f"--baseline={project.model('base')}")
+    assert result.ret == INVALID
+    assert "refuses the key" in result.stdout.str()
+    assert KEY not in result.stdout.str() + result.stderr.str()
+    assert all(KEY.encode() not in file.read_bytes() for file in project.path.rglob("*") if file.is_file())
+
+
+def test_a_run_says_what_its_new_answers_cost(project, serve):
+    configure(project, serve(right), price="{ input = 1.0, output = 2.0 }")
+    result = project.run("suites", "--model=shop", f"--baseline={project.model('base')}")
+    assert "new answers cost 0.012: 6,000 tokens read, 3,000 written" in result.stdout.str()
+    assert project.record().usage["cost"] == pytest.approx(0.012)
+
+
+def test_max_cost_stops_invalid_and_keeps_what_was_answered(project, serve):
+    server = serve(right)
+    project.facts(20)
+    configure(project, server, price="{ input = 1.0, output = 2.0 }", in_flight=1, max_in_flight=1)
+    baseline = f"--baseline={project.model('base')}"
+    result = project.run("suites", "--model=shop", baseline, "--max-cost=0.01")
+    assert result.ret == INVALID
+    assert "--max-cost 0.01 is reached" in result.stdout.str()
+    asked = len(server.seen)
+    assert asked == 5
+    project.run("suites", "--model=shop", baseline)
+    assert len(server.seen) == 20
+
+
+def test_max_cost_without_a_price_is_refused(project, serve):
+    configure(project, serve(right))
+    result = project.run("suites", "--model=shop", f"--baseline={project.model('base')}", "--max-cost=1")
+    assert "the price of shop is not known" in result.stdout.str()
+    assert result.ret == INVALID
+
+
+def stored(project) -> int:
+    with contextlib.closing(sqlite3.connect(project.path / ".harness" / "store.sqlite")) as connection:
+        kept = connection.execute("SELECT value FROM responses").fetchall()
+    return sum(b'"prompt_tokens":1000' in value for (value,) in kept)
+
+
+def test_after_a_kill_only_the_missing_and_what_was_open_are_asked_again(project, serve):
+    """kill -9 while answers 11 to 14 are open: ten are in the store."""
+    hold, held = threading.Event(), threading.Semaphore(0)
+    lock, count = threading.Lock(), [0]
+
+    def behave(question, times, seen):
+        with lock:
+            count[0] += 1
+            mine = count[0]
+        if 10 < mine <= 14:
+            held.release()
+            hold.wait(60)
+        return right(question, times, seen)
+
+    server = serve(behave)
+    project.facts(30)
+    configure(project, server, in_flight=4, max_in_flight=4)
+    command = [sys.executable, "-m", "pytest", "suites", "--model=shop", f"--baseline={project.model('base')}"]
+    child = subprocess.Popen(command, cwd=project.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(4):
+            assert held.acquire(timeout=60)
+        # The four are open together, so the ten before them were answered; they are written as they come.
+        deadline = time.monotonic() + 60
+        while stored(project) < 10 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    hold.set()
+    assert len(server.seen) == 14
+    result = project.run("suites", "--model=shop", f"--baseline={project.model('base')}")
+    assert project.generated(result) in (20, 50)
+    assert len(server.seen) == 14 + 20
+    assert sum(times == 2 for times in server.asked.values()) == 4
