@@ -13,6 +13,7 @@
     ├── CheckError        a check that crashed or was given wrong arguments
     ├── RecordError       a run record that cannot be written, read or trusted
     ├── ScoreFileError    other tools' scores that cannot be read
+    ├── StoreFileError    exported answers that cannot be written, read or trusted
     ├── StatisticsError   numbers that carry no answer (none, NaN, unpaired)
     └── Unanswered        an answer that is neither yes nor no
         ├── Inconclusive  too few cases to tell
@@ -77,6 +78,10 @@ class RecordError(HarnessError):
 
 class ScoreFileError(HarnessError):
     """A file of scores cannot be read; the message starts with the file, and the line where there is one."""
+
+
+class StoreFileError(HarnessError):
+    """A file of exported answers cannot be written, or is not as it was written."""
 
 
 class StatisticsError(HarnessError, ValueError):

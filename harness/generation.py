@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Generic, Literal, TypeVar
@@ -36,7 +37,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 class GenerationStats(msgspec.Struct, frozen=True, kw_only=True):
     """What a run cost. `loaded` are the labels of the models that were opened; `seconds` are by phase; tokens are those
-    of new answers. `cost` is in the currency of the endpoints' prices, None where no price was told."""
+    of new answers. `cost` is in the currency of the endpoints' prices, None where no price was told.
+
+    `notes` are what the store had to say: answers that were dropped, a file that was set aside. `asked` are the store
+    keys of all that was wanted, new or not.
+    """
 
     generated: int
     scored: int
@@ -46,6 +51,8 @@ class GenerationStats(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float | None = None
+    notes: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 def case_requests(case: GoldenCase, sampling: Sampling, samples: int) -> list[Request]:
@@ -149,7 +156,8 @@ def run(
             seconds["load"] += time.perf_counter() - started
             loaded.append(ref.label)
             if job.requests:
-                writer = _Writer(ref, "generate", job.requests, store.put_responses, on_progress, bill)
+                put = functools.partial(store.put_responses, ref=ref)
+                writer = _Writer(ref, "generate", job.requests, put, on_progress, bill)
                 responses.update(writer.all_of(model.generate))
                 seconds["generate"] += writer.seconds
             if job.score_requests:
@@ -159,7 +167,8 @@ def run(
                         f"{len(job.score_requests)} texts are to be scored. "
                         "Use a local (hf) model for this set."
                     )
-                score_writer = _Writer(ref, "score", job.score_requests, store.put_scores, on_progress)
+                put_scores = functools.partial(store.put_scores, ref=ref)
+                score_writer = _Writer(ref, "score", job.score_requests, put_scores, on_progress)
                 scores.update(score_writer.all_of(model.score))
                 seconds["score"] += score_writer.seconds
     finally:
@@ -173,6 +182,8 @@ def run(
         prompt_tokens=bill.prompt_tokens,
         completion_tokens=bill.completion_tokens,
         cost=bill.cost,
+        notes=store.notes,
+        asked=(*plan.requests, *plan.score_requests),
     )
     return Answers(responses, scores, stats)
 
@@ -213,7 +224,7 @@ def _not_in_store(plan: GenerationPlan, store: Store, jobs: list[_Job]) -> str:
     return (
         f"{missing} of {len(plan)} answers are not in {store.path} "
         f"(the first: case {case!r} of {first.ref.label}), and only the store may be "
-        "used. Run once without --store-only."
+        "used. Run once without --store-only, or take in answers from where the model is: harness store import FILE"
     )
 
 

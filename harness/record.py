@@ -159,7 +159,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     answers and, where prices were told, their cost. `source` "scores": other
     tools asked and scored, the models' digests are those of their files, and no version can be promoted on it.
     `noise` is what was known of the baseline's noise floor.
-    `notes` are what a reader of the verdict must know besides.
+    `notes` are what a reader of the verdict must know besides. `asked` are the store keys of what was asked beside the
+    cases' own answers: scored texts, and answers of which only a probe or a whole-set test knows.
     """
 
     run_id: str
@@ -185,7 +186,12 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     texts_digest: str = ""
     source: Literal["suites", "scores"] = "suites"
     notes: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     version: int = RECORD_VERSION
+
+    def answer_keys(self) -> set[str]:
+        """Store keys of the cases' own answers, whose texts lie beside the record."""
+        return {key for s in self.sets for case in s.cases for keys in case.answers.values() for key in keys}
 
 
 def write_record(folder: Path, record: RunRecord, texts: Mapping[str, Response]) -> RunRecord:

@@ -262,7 +262,7 @@ def test_ten_thousand_scripted_answers_are_written_in_few_transactions(
     ref = resolve("scripted:s.jsonl", lookup=lambda name: None, known=list, root=tmp_path)
     writes: list[int] = []
     real = store.put_responses
-    monkeypatch.setattr(store, "put_responses", lambda found: (writes.append(len(found)), real(found))[1])
+    monkeypatch.setattr(store, "put_responses", lambda found, ref: (writes.append(len(found)), real(found, ref=ref))[1])
     answers = run(planned(*((ref, ask(f"q{i}")) for i in range(10_000))), store)
     assert answers.response(ref, ask("q9999")).text == "a9999"
     assert sum(writes) == 10_000

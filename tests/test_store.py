@@ -147,7 +147,7 @@ def test_an_entry_that_cannot_be_read_counts_as_missing(path: Path) -> None:
     with Store(path) as store:
         store.put_responses({"a": Response(text="x"), "b": Response(text="y")})
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE responses SET value = 'nonsense' WHERE key = 'a'")
+        connection.execute("UPDATE answers SET value = 'nonsense' WHERE key = 'a'")
     connection.close()
     with Store(path) as store:
         assert store.responses(["a", "b"]) == {"b": Response(text="y")}
@@ -156,8 +156,8 @@ def test_an_entry_that_cannot_be_read_counts_as_missing(path: Path) -> None:
 def test_a_full_disk_is_told_in_one_sentence_and_keeps_what_was_there(path: Path) -> None:
     with Store(path) as store:
         store.put_responses({"a": Response(text="x")})
-        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
-        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        pages = store.database.connection.execute("PRAGMA page_count").fetchone()[0]
+        store.database.connection.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(GenerationError, match=r"store\.sqlite: the answers cannot be kept \(.*full.*Make room"):
             store.put_responses({"b": Response(text="y" * 100_000)})
         assert store.responses(["a", "b"]) == {"a": Response(text="x")}
@@ -202,7 +202,7 @@ with Store(Path(sys.argv[1])) as store:
 def test_values_that_are_computed_another_way_are_not_taken_for_todays(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness import store
+    from harness.store import keys as store
 
     before = {"response": response_key(REF, REQUEST), "score": score_key(REF, TEXT)}
     monkeypatch.setattr(store, "KEY_VERSIONS", {**store.KEY_VERSIONS, kind: 99})

@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": "harness.cli.compare:compare",
     "suites": "harness.cli.suites:suites",
     "models": "harness.cli.models:models",
+    "store": "harness.cli.store:store",
     "report": "harness.cli.gate:report",
     "demo": "harness.cli.demo:demo",
 }

@@ -107,7 +107,7 @@ def resolve(
                 "endpoint, NAME@VERSION for the model; better, rename the endpoint."
             )
         return served.endpoint_ref(text, *found, egress)
-    settings = _Settings(dtype=_dtype(dtype), device=_device(device), batch_size=batch_size)
+    settings = _Settings(dtype=dtype_name(dtype), device=_device(device), batch_size=batch_size)
     if scheme == "hf" and rest:
         base, _, adapter = rest.partition("+")
         return _whole(text, base, Path(root), settings, adapter=_folder(adapter, root) if adapter else None)
@@ -320,7 +320,8 @@ def _unresolvable(text: str, path: Path | None, names: list[str]) -> str:
     )
 
 
-def _dtype(dtype: str) -> str:
+def dtype_name(dtype: str) -> str:
+    """The full name of a number format (`bf16`, `auto`). Raises ModelError for an unknown one."""
     name = _SHORT_DTYPES.get(dtype, dtype)
     if name not in _DTYPES:
         raise ModelError(f"dtype {dtype!r} is unknown. Choose auto, {', '.join(sorted(_DTYPES))}.")

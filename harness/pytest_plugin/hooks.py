@@ -74,6 +74,7 @@ def _resolved(config: pytest.Config) -> tuple[Project, ModelRefs, str]:
         config.getoption("harness_baseline", None),
         config.getoption("harness_device", None),
         config.getoption("harness_dtype", None),
+        store_only=bool(config.getoption("harness_store_only", False)),
     )
     variant = config.getoption("harness_aa", None)
     if variant is not None:

@@ -198,6 +198,11 @@ class RunResults:
             usage=self._usage(),
             versions=_versions(),
         )
+        if self.session.stats is not None:
+            own = record.answer_keys()
+            record = msgspec.structs.replace(
+                record, asked=tuple(key for key in self.session.stats.asked if key not in own)
+            )
         self.record = write_record(self.folder, record, texts)
 
     def _noise(self, sets: Sequence[SetResult]) -> tuple[tuple[SetNoise, ...], tuple[str, ...]]:

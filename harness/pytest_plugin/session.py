@@ -22,6 +22,7 @@ from harness.models import Response, Sampling
 from harness.models.refs import ModelRef, resolve
 from harness.noise import Variant, once_more
 from harness.pytest_plugin.collect import LANE, CaseParam, lane_of
+from harness.pytest_plugin.stored import StoredNames
 from harness.record import Role, SetResult, newest_record
 from harness.registry import Registry
 from harness.retention import Retention, measure, plan_retention
@@ -52,12 +53,26 @@ class ModelRefs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resolve_refs(
-    project: Project, model: str, baseline: str | None, device: str | None, dtype: str | None
+    project: Project,
+    model: str,
+    baseline: str | None,
+    device: str | None,
+    dtype: str | None,
+    *,
+    store_only: bool = False,
 ) -> ModelRefs:
-    """Who is judged against whom. The baseline defaults to the alias `baseline`, else to the candidate's base."""
+    """Who is judged against whom. The baseline defaults to the alias `baseline`, else to the candidate's base.
+
+    With `store_only`, models whose weights are not here are those of the store; one of an imported run is compared
+    with whom that run compared it with.
+    """
     registry = Registry(project.registry)
+    stored = StoredNames(project.store, dtype or project.config.dtype) if store_only else None
 
     def one(text: str) -> ModelRef:
+        return local(text) if stored is None else stored.resolve(text, local)
+
+    def local(text: str) -> ModelRef:
         return resolve(
             text,
             lookup=registry.lookup,
@@ -74,6 +89,9 @@ def resolve_refs(
     root = candidate.root if candidate.adapter is not None else None
     if baseline is not None:
         return ModelRefs(candidate=candidate, baseline=one(baseline), root=root)
+    travelled = stored.baseline_of(candidate) if stored is not None else None
+    if travelled is not None:
+        return ModelRefs(candidate=candidate, baseline=travelled, root=root)
     if registry.alias("baseline") is not None:
         return ModelRefs(candidate=candidate, baseline=one("baseline"), root=root)
     return ModelRefs(candidate=candidate, baseline=root, root=root)

@@ -88,6 +88,8 @@ def write_summary(reporter: Any, results: RunResults) -> None:
         loaded = ", ".join(stats.loaded) or "no model was loaded"
         new = stats.generated + stats.scored
         reporter.write_line(f"{new} answers generated ({loaded}), {stats.reused} from the store")
+        for note in stats.notes:
+            reporter.write_line(f"note: {note}", yellow=True)
         if stats.cost is not None:
             tokens = f"{stats.prompt_tokens:,} tokens read, {stats.completion_tokens:,} written"
             reporter.write_line(f"new answers cost {stats.cost:.4g}: {tokens}")

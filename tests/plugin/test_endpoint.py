@@ -118,7 +118,7 @@ def test_max_cost_without_a_price_is_refused(project, serve):
 
 def stored(project) -> int:
     with contextlib.closing(sqlite3.connect(project.path / ".harness" / "store.sqlite")) as connection:
-        kept = connection.execute("SELECT value FROM responses").fetchall()
+        kept = connection.execute("SELECT value FROM answers").fetchall()
     return sum(b'"prompt_tokens":1000' in value for (value,) in kept)
 
 
