@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from harness.cli.story import MARK, PARTS, own_settings
 from harness.config import Project, load_project
 from harness.registry import Registry
 from harness.store import Store
+from harness.store.travel import export_rows, import_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Where both scripts work.
@@ -61,11 +60,9 @@ def keep(source: Project, target: Project) -> list[str]:
         if version.training is not None:
             made.append(there.add(version.manifest.name, version.adapter, version.training).label)
     if source.store.is_file():
-        Store(target.store).close()  # makes the tables
-        with closing(sqlite3.connect(target.store, timeout=60)) as connection, connection:
-            connection.execute("ATTACH ? AS other", (str(source.store),))
-            for table in ("responses", "scores"):
-                columns = [row[1] for row in connection.execute(f"PRAGMA other.table_info({table})")]
-                names = ", ".join(columns)
-                connection.execute(f"INSERT OR IGNORE INTO {table} ({names}) SELECT {names} FROM other.{table}")
+        travelling = target.root / "kept-answers.gz"
+        with Store(source.store) as from_there, Store(target.store) as to:
+            export_rows(from_there, travelling)
+            import_rows(to, travelling)
+        travelling.unlink()
     return made
