@@ -227,6 +227,8 @@ def _walk(tree: ast.Module) -> Iterator[tuple[ast.AST, ast.stmt, str | None, boo
                     quiet = quiet or (
                         isinstance(node, ast.Raise) or (isinstance(node, ast.ClassDef) and field == "keywords")
                     )
+                    # Closed choices of words are for the type checker.
+                    quiet = quiet or (isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal")
                     quiet = quiet or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")
                     yield from visit(child, statement, function, quiet)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+
 import msgspec
 import numpy as np
 import pytest
-from test_gate import flips, only, record
+from test_gate import flips, only, record, red_lines
 
-from harness.config import GatePolicy
+from harness.config import GatePolicy, Waiver
 from harness.gate import decide
 from harness.record import Probe, SetResult
 from harness.stats.paired import compare_paired
@@ -130,3 +132,34 @@ def test_as_many_missed_cases_are_named_as_a_line_has_room_for():
     assert missed("x", "y").endswith("a 2: x, y")
     assert missed(*"uvwxyz").endswith("a 6: u, v, w, x and 2 more")
     assert missed("n" * 30, "m" * 30).endswith(f"a 2: {'n' * 30} and 1 more")
+
+
+def test_sets_that_pass_alone_answer_for_their_pool_where_it_knows_less_than_each():
+    # The second set rewords the first and flips where it flips: together they tell a little less than either.
+    one = flips("a", both=25, gained=6, lost=9)
+    again = tuple(msgspec.structs.replace(c, case=f"{c.case}-reworded", variant_of=c.case) for c in one.cases)
+    other = msgspec.structs.replace(flips("b"), cases=again)
+    policy = GatePolicy(margin=0.237)
+    alone = [decide(record(each), policy).status for each in (one, msgspec.structs.replace(one, name="b"))]
+    verdict = decide(record(one, other), policy)
+    assert (alone, verdict.status) == (["PASS", "PASS"], "INCONCLUSIVE")
+    assert answers(verdict) == {"a": "INCONCLUSIVE", "b": "INCONCLUSIVE"}
+
+
+def test_the_rates_of_the_three_models_are_not_mixed_up():
+    one = flips("a", both=50, gained=20, lost=10, neither=20, retention=True)
+    cases = tuple(msgspec.structs.replace(c, root=float(i < 30)) for i, c in enumerate(one.cases))
+    root = msgspec.structs.replace(record().candidate, label="root", digest="root")
+    run = record(msgspec.structs.replace(one, cases=cases), root=root)
+    (found,) = decide(run, POLICY).sets
+    assert [found.candidate.estimate, found.baseline.estimate, found.root.estimate] == [0.7, 0.6, 0.3]
+
+
+def test_a_waiver_of_a_case_is_not_one_of_its_namesake_in_another_set():
+    first, second = red_lines("rules", held=5, broken=1), red_lines("laws", held=5, broken=1)
+    second = msgspec.structs.replace(
+        second, cases=tuple(msgspec.structs.replace(c, case=f"rules-{i}") for i, c in enumerate(second.cases))
+    )
+    excused = Waiver(set="rules", case="rules-0", owner="Ana", reason="known", expires=datetime.date(2026, 12, 31))
+    verdict = decide(record(flips(both=300), first, second), GatePolicy(waivers=(excused,)))
+    assert {one.name: one.waived for one in verdict.sets} == {"refunds": (), "rules": ("rules-0",), "laws": ()}

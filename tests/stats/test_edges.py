@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
 from harness.errors import StatisticsError
 from harness.stats.agreement import cohen_kappa, gwet_ac1
-from harness.stats.guards import PairedSample, alarms
-from harness.stats.intervals import mean_interval, wilson
+from harness.stats.classification import macro_f1_difference
+from harness.stats.clusters import ClusterMean
+from harness.stats.guards import PairedSample, alarms, pooled_not_worse
+from harness.stats.intervals import bca_limits, bootstrap_interval, mean_interval, normal_quantile, wilson
 from harness.stats.paired import compare_paired
 from harness.stats.power import rule_power, smallest_margin
 from harness.stats.preference import both_orders
-from harness.stats.sequential import WinRateSequence
+from harness.stats.sequential import ScoreSequence, WinRateSequence
 from harness.stats.signflip import sign_flip_test
-from harness.stats.strength import davidson
+from harness.stats.strength import bradley_terry, davidson
 from harness.stats.winrate import win_rate
 
 
@@ -120,3 +123,81 @@ def test_a_long_sequence_may_have_rounded_its_shares():
     assert WinRateSequence(wins=5e6, losses=5e6 + 1e-5, n=10_000_000).n == 10_000_000
     with pytest.raises(StatisticsError, match="do not add up"):
         WinRateSequence(wins=5.0, losses=5.1, n=10)
+
+
+@pytest.mark.parametrize("sequence", [WinRateSequence(), ScoreSequence()])
+def test_a_sequence_keeps_the_case_at_which_it_was_decided(sequence):
+    for _ in range(40):
+        sequence = sequence.update(1.0)
+    decided_at = sequence.decided_at
+    assert sequence.decided == "above"
+    assert decided_at is not None
+    assert decided_at < 30
+    for _ in range(200):
+        sequence = sequence.update(0.0)
+    assert (sequence.decided, sequence.decided_at) == ("above", decided_at)
+
+
+@pytest.mark.parametrize(
+    ("gold", "candidate", "baseline"),
+    [
+        ([0, -1], [0, 1], [0, 1]),
+        ([0, 2], [0, 1], [0, 1]),
+        ([0, 1], [0, 2], [0, 1]),
+        ([0, 1], [0, 1], [2, 1]),
+    ],
+)
+def test_a_class_that_is_none_is_refused(gold, candidate, baseline):
+    with pytest.raises(StatisticsError, match="classes are numbers from 0 to 1"):
+        macro_f1_difference(gold, candidate, baseline, classes=2, rng=np.random.default_rng(0), rounds=100)
+
+
+def test_some_sets_may_have_rewordings_and_others_none():
+    one = PairedSample(name="a", candidate=[1.0, 0.5, 1.0], baseline=[1.0, 1.0, 0.0], clusters=["x", "x", "y"])
+    other = PairedSample(name="b", candidate=[0.0, 1.0], baseline=[1.0, 1.0])
+    for samples in ((one, other), (other, one)):
+        found = pooled_not_worse(samples, 0.05)
+        assert (found.n, found.n_clusters) == (5, 4)
+
+
+def test_rounding_of_large_numbers_is_no_spread():
+    values = np.full(7, 1e9 / 3)
+    labels = np.array([0, 0, 0, 1, 1, 2, 2])
+    assert ClusterMean.of(values, clusters=labels).standard_error == 0.0
+
+
+def test_a_set_that_is_lost_altogether_has_power_to_show_it():
+    found = rule_power([12], [1.0], [1.0])
+    assert (found.passes, found.fails) == (0.0, pytest.approx(1.0))
+
+
+def test_strengths_far_apart_are_found_too():
+    chain = [[0, 999, 0], [1, 0, 999], [0, 1, 0]]
+    found = bradley_terry(chain, ["a", "b", "c"], reference="c")
+    assert found.strengths == pytest.approx((2 * math.log(999), math.log(999), 0.0))
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_an_estimate_beyond_all_its_resamples_is_corrected_by_half_a_resample(side):
+    replicates = np.sort(side * np.linspace(1, 2, 200))
+    low, high = bca_limits(0.0, replicates, np.zeros(10), 0.025)
+    bias = side * normal_quantile(0.5 / 200)
+    levels = [0.5 * math.erfc(-(2 * bias + z) / math.sqrt(2)) for z in (normal_quantile(0.025), normal_quantile(0.975))]
+    assert (low, high) == pytest.approx(tuple(np.quantile(replicates, levels)))
+
+
+def test_a_few_rounds_are_too_few():
+    rng = np.random.default_rng(0)
+    irregular = rng.random(40) - 0.5
+    with pytest.raises(StatisticsError, match="99 random flips are too few"):
+        sign_flip_test(irregular, rng=rng, rounds=99)
+    with pytest.raises(StatisticsError, match="99 bootstrap rounds are too few"):
+        bootstrap_interval(irregular, np.mean, rng, rounds=99)
+    assert sign_flip_test(irregular, rng=rng, rounds=100).method == "100 random sign flips"
+
+
+def test_both_tails_are_the_same_whichever_side_is_called_better():
+    d = np.array([0.25, 0.5, 0.125, 0.25, -0.125, 0.25, -0.375])
+    assert 0 < d.sum() < 1
+    assert sign_flip_test(d).p_value == pytest.approx(sign_flip_test(-d).p_value)
+    assert sign_flip_test(d).p_value < 0.5
