@@ -4,8 +4,8 @@ Three hundred mutants are drawn with a fixed seed, evenly over the kinds of faul
 changed lines are run, the quickest first, until one fails: the mutant is killed. The tests of wall time are left out,
 or a busy machine would kill mutants. Survivors are listed with the explanation that `survivors.toml` has for them.
 
-Each mutant is a fork of one process that has imported the libraries but nothing of ours, so that most take less than
-two seconds. For the nightly run, not for every commit. Writes results/mutants.json and the section of
+Each mutant is a fork of one process that has imported the libraries but nothing of ours, so that most take about
+a second. For the nightly run, not for every commit. Writes results/mutants.json and the section of
 docs/calibration.md; exit status 1 where fewer than 90% are killed or a survivor is unexplained.
 
     nice python benchmarks/mutants.py [--mutants 300] [--workers 1]

@@ -161,8 +161,8 @@ def test_some_sets_may_have_rewordings_and_others_none():
 
 
 def test_rounding_of_large_numbers_is_no_spread():
-    values = np.full(7, 1e9 / 3)
-    labels = np.array([0, 0, 0, 1, 1, 2, 2])
+    values = np.full(20, 1e9 / 3)
+    labels = np.repeat([0, 1, 2, 3], [11, 5, 3, 1])
     assert ClusterMean.of(values, clusters=labels).standard_error == 0.0
 
 
