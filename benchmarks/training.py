@@ -158,7 +158,7 @@ def in_a_process(side: str, batching: str, count: int) -> dict[str, Any]:
     command = [sys.executable, __file__, "--side", side, "--batching", batching, "--rows", str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{side} ({batching}) failed:\n{done.stderr[-3000:]}")
+        raise SystemExit(f"{side} ({batching}) ended with {done.returncode}:\n{done.stderr[-3000:]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     print(
         f"{side:5} {batching:15} {count} rows: {result['tokens_per_second']:.0f} tokens/s, "
