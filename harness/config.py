@@ -90,7 +90,8 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `margin` is the largest drop in pass rate (0.05 = 5 points) that still counts as "not worse", for all guard sets
     pooled; `margins` gives single sets (by name or pattern) a bar of their own as well. Sets matched by `improve`
     are targets and must get better; every other set is a guard. `floors` are least pass rates of single sets.
-    `groups` ask the same of cases by tag; `waivers` excuse what somebody answers for.
+    `groups` ask the same of cases by tag; `waivers` excuse what somebody answers for. A suite that rests on a judge
+    without a good card is INVALID, unless `on_unfit_judge` lowers that to a warning.
     """
 
     margin: float = 0.05
@@ -102,6 +103,7 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     suites: tuple[str, ...] = ("suites/",)
     groups: dict[str, CaseGroup] = {}
     waivers: tuple[Waiver, ...] = ()
+    on_unfit_judge: Literal["block", "warn"] = "block"
 
     def __post_init__(self) -> None:
         for name, value in [("margin", self.margin), *((f"margins.{k}", v) for k, v in self.margins.items())]:
@@ -134,8 +136,8 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """sha256 of the policy's canonical JSON. Keys that came later count once they are used, so that a policy
         keeps the digest it had."""
         table = msgspec.to_builtins(self)
-        for later in ("groups", "waivers"):
-            if not table[later]:
+        for later, unused in (("groups", {}), ("waivers", []), ("on_unfit_judge", "block")):
+            if table[later] == unused:
                 del table[later]
         return hashlib.sha256(msgspec.json.encode(table, order="sorted")).hexdigest()
 
@@ -207,6 +209,31 @@ class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(f"cooldown = {self.cooldown}: seconds to wait are 0 or more")
 
 
+class JudgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who compares answers, and how.
+
+    `model` is any model reference; `judges` names several others that vote instead. `choice` compares the probabilities
+    of the labels A, B and tie (default of local models), `verdict` reads a reasoned reply (default elsewhere).
+    `rubric` is a Markdown file; `structured` has the server hold replies to a JSON form. `max_tokens` of a reply and
+    `context` of the judge are tokens. `family` is the maker, where the model's name does not tell.
+    """
+
+    model: str = ""
+    judges: tuple[str, ...] = ()
+    mode: Literal["auto", "verdict", "choice"] = "auto"
+    rubric: str | None = None
+    structured: bool = False
+    max_tokens: int = 512
+    context: int = 8192
+    family: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens = {self.max_tokens}: a verdict needs tokens")
+        if self.context < 512:
+            raise ValueError(f"context = {self.context}: a rubric and two answers need 512 tokens and more")
+
+
 class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of `[tool.harness]`. Paths are relative to the folder of pyproject.toml."""
 
@@ -221,6 +248,8 @@ class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     gate: GatePolicy = GatePolicy()
     egress: tuple[str, ...] = ()
     endpoints: dict[str, EndpointConfig] = {}
+    judge: str | None = None
+    judges: dict[str, JudgeConfig] = {}
 
     def max_tokens(self, set_name: str) -> int:
         """The token limit for a set: its own, else its first matching pattern's, else the default."""
@@ -255,6 +284,11 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     def noise(self) -> Path:
         """How much each baseline differs from itself."""
         return self.root / self.config.state / "noise"
+
+    @property
+    def judges(self) -> Path:
+        """The judges' cards."""
+        return self.root / self.config.state / "judges"
 
     @property
     def reports(self) -> Path:
@@ -308,6 +342,9 @@ def parse_config(table: dict[str, Any], *, where: str) -> HarnessConfig:
         _refuse_unknown(endpoint, EndpointConfig, where, f"tool.harness.endpoints.{name}")
         if "price" in endpoint:
             _refuse_unknown(endpoint["price"], Price, where, f"tool.harness.endpoints.{name}.price")
+    judges = table.get("judges", {})
+    for name, judge in judges.items() if isinstance(judges, dict) else ():
+        _refuse_unknown(judge, JudgeConfig, where, f"tool.harness.judges.{name}")
     try:
         return msgspec.convert(table, HarnessConfig)
     except msgspec.ValidationError as error:

@@ -17,7 +17,8 @@
     ├── StatisticsError   numbers that carry no answer (none, NaN, unpaired)
     └── Unanswered        an answer that is neither yes nor no
         ├── Inconclusive  too few cases to tell
-        └── Invalid       the comparison itself cannot be trusted
+        ├── Invalid       the comparison itself cannot be trusted
+        └── Advisory      a stand-in for a judge said something; nothing may rest on it
 
 A message says what, where, and what to do next. The command line and the plugin print it without a traceback.
 """
@@ -98,6 +99,10 @@ class Inconclusive(Unanswered):
 
 class Invalid(Unanswered):
     """The comparison cannot be trusted; the message says why."""
+
+
+class Advisory(Unanswered):
+    """What a stand-in for a judge found: shown, and no criterion."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

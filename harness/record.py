@@ -19,6 +19,7 @@ from harness.answers import Status
 from harness.config import GatePolicy
 from harness.errors import RecordError
 from harness.golden import Kind
+from harness.judges.judgement import JudgedSet
 from harness.measures.classes import Classification
 from harness.models import Response
 
@@ -158,7 +159,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     no adapter; None where candidate and base are the same weights. `phases` are seconds; `usage` are the tokens of new
     answers and, where prices were told, their cost. `source` "scores": other
     tools asked and scored, the models' digests are those of their files, and no version can be promoted on it.
-    `noise` is what was known of the baseline's noise floor.
+    `judged` are the pairs that a judge compared. `noise` is what was known of the baseline's noise floor.
     `notes` are what a reader of the verdict must know besides. `asked` are the store keys of what was asked beside the
     cases' own answers: scored texts, and answers of which only a probe or a whole-set test knows.
     """
@@ -177,6 +178,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     answers: tuple[SuiteAnswer, ...] = ()
     errors: tuple[SuiteAnswer, ...] = ()
     classifications: tuple[Classification, ...] = ()
+    judged: tuple[JudgedSet, ...] = ()
     partial: str | None = None
     samples: int = 1
     noise: tuple[SetNoise, ...] = ()

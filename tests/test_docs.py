@@ -12,7 +12,7 @@ import pytest
 
 from harness import checks
 from harness.cli.main import cli
-from harness.config import CaseGroup, EndpointConfig, GatePolicy, HarnessConfig, SamplingConfig, Waiver
+from harness.config import CaseGroup, EndpointConfig, GatePolicy, HarnessConfig, JudgeConfig, SamplingConfig, Waiver
 from harness.golden import GoldenCase
 from harness.pytest_plugin import plugin
 from harness.training.recipe import DataRecipe, LoraRecipe, OptimRecipe, Recipe, ReplayRecipe
@@ -110,6 +110,11 @@ def test_every_key_of_the_configuration_is_documented(struct):
 @pytest.mark.parametrize("key", EndpointConfig.__struct_fields__)
 def test_every_key_of_an_endpoint_is_documented(key):
     assert re.search(rf"^\|.*`{key}`.*\|", page("endpoints.md"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("key", JudgeConfig.__struct_fields__)
+def test_every_key_of_a_judge_is_documented(key):
+    assert re.search(rf"^\|.*`{key}`.*\|", page("judges.md"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
