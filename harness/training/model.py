@@ -12,6 +12,7 @@ from harness.models.hf.memory import is_out_of_memory
 from harness.models.hf.quiet import quiet_transformers
 from harness.models.refs import ModelRef, pinned
 from harness.training.batches import IGNORED
+from harness.training.packing import end_to_end
 from harness.training.recipe import Recipe
 
 
@@ -115,7 +116,8 @@ class AnswerLoss(torch.nn.Module):
 
     Logits are computed at those positions only. A vocabulary of 49,152 makes them the largest thing in memory, and
     two thirds of them would be thrown away. The selection sits in front of the model's own head, so that whatever
-    an architecture does behind it (soft-capping, scaling) still happens.
+    an architecture does behind it (soft-capping, scaling) still happens. Rows whose lengths are told are laid end to
+    end before the model reads them; the order of the labelled positions is the same.
     """
 
     def __init__(self, model: Any) -> None:
@@ -127,25 +129,37 @@ class AnswerLoss(torch.nn.Module):
     def _select(self, head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
         return None if self._labelled is None else (inputs[0][self._labelled], *inputs[1:])
 
-    def forward(self, ids: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
-        """ids and labels of shape (rows, length), labels already shifted; `kept` (rows,) marks the rows whose
-        distribution is kept. A scalar."""
+    def forward(
+        self,
+        ids: torch.Tensor,
+        labels: torch.Tensor,
+        kept: torch.Tensor | None = None,
+        lengths: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """ids and labels of shape (rows, longest), labels already shifted; `kept` (rows,) marks the rows whose
+        distribution is kept; `lengths` (rows,) counts each row's own ids, where the model can read rows end to end.
+        A scalar."""
         labelled = labels != IGNORED
-        logits = self._logits(ids, labelled)
+        logits = self._logits(ids, labelled, lengths)
         if kept is None or not bool(kept.any()):
             return torch.nn.functional.cross_entropy(logits, labels[labelled], reduction="sum")
         of_kept = kept[:, None].expand_as(labels)[labelled]
         learned = torch.nn.functional.cross_entropy(logits[~of_kept], labels[labelled][~of_kept], reduction="sum")
         with torch.no_grad(), self.model.disable_adapter():
-            base = torch.log_softmax(self._logits(ids[kept], labelled[kept]), dim=-1)
+            of_rows = None if lengths is None else lengths[kept]
+            base = torch.log_softmax(self._logits(ids[kept], labelled[kept], of_rows), dim=-1)
         model = torch.log_softmax(logits[of_kept], dim=-1)
         return learned + torch.nn.functional.kl_div(model, base, reduction="sum", log_target=True)
 
-    def _logits(self, ids: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
+    def _logits(self, ids: torch.Tensor, labelled: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
         """(labelled positions, vocabulary), in float32."""
+        told: dict[str, Any] = {}
+        if lengths is not None:
+            ids, real, told = end_to_end(ids, lengths)
+            labelled = labelled[real][None]
         self._labelled = labelled
         try:
-            logits: torch.Tensor = self.model(input_ids=ids, use_cache=False).logits
+            logits: torch.Tensor = self.model(input_ids=ids, use_cache=False, **told).logits
         finally:
             self._labelled = None
         return logits.float()

@@ -34,6 +34,7 @@ from harness.training.checkpoints import (
 )
 from harness.training.diagnosis import out_of_memory, plot_curve, read_curve
 from harness.training.model import AnswerLoss, add_adapter, load_base, load_tokenizer, quiet_layers
+from harness.training.packing import lay_rows_end_to_end
 from harness.training.plan import Prepared, Sources, prepare
 from harness.training.progress import Listener, Silent
 from harness.training.recipe import OptimRecipe, Recipe
@@ -124,6 +125,9 @@ class Trainer:
             self.parameters.values(), lr=optim.lr, weight_decay=optim.weight_decay, betas=(0.9, 0.999)
         )
         self.optimizer: Any = self.accelerator.prepare_optimizer(optimizer)
+        #: Padding is left out where the model can read rows that lie end to end.
+        quiet_layers(model)
+        self.end_to_end = lay_rows_end_to_end(model)
         self.loss: Any = self.accelerator.prepare_model(AnswerLoss(model))
         self.state = State(rows=rendered_digest([*prepared.train, *prepared.validation]))
         self.best: Weights | None = None
@@ -254,12 +258,15 @@ class Trainer:
         ids, labels = pad([chosen[i] for i in rows], self.pad_id)
         keep = self.recipe.replay is not None and self.recipe.replay.learn == "distribution"
         kept = [keep and chosen[i].row.kind == "replay" for i in rows]
+        # The last id of a row is only ever a target.
+        lengths = torch.tensor([len(chosen[i].ids) - 1 for i in rows], device=self.device)
         half = self.recipe.dtype == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             loss: torch.Tensor = self.loss(
                 torch.tensor(ids, device=self.device),
                 torch.tensor(labels, device=self.device),
                 torch.tensor(kept, device=self.device),
+                lengths if self.end_to_end else None,
             )
         return loss
 
