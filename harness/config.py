@@ -153,9 +153,11 @@ class SamplingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class SetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What differs for one golden set (by name or pattern)."""
+    """What differs for one golden set (by name or pattern). `schema` is a file with the JSON Schema that its answers
+    are held to."""
 
     max_tokens: int | None = None
+    schema: str | None = None
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,8 +182,10 @@ class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     `url` ends where `/chat/completions` begins. Secrets are named, never written: `api_key_env` is a variable of the
     environment, and a value of `headers` that begins with `env:` names one. `extra_body` goes into every request and
     is part of the model's identity; `omit` names parameters that the server does not take. `rpm` and `tpm` are
-    requests and tokens a minute. `in_flight` is how many requests are open at first (default: 64 on this machine and
-    on private networks, 20 elsewhere). `timeout` and `cooldown` (after a 429 that names no time) are seconds.
+    requests and tokens a minute. `token_scores` says that the server's /completions gives the log-probabilities of a
+    prompt: of "prose", or of "all" texts, where it has /tokenize beside it (vLLM). `in_flight` is how many requests
+    are open at first (default: 64 on this machine and on private networks, 20 elsewhere). `timeout` and `cooldown`
+    (after a 429 that names no time) are seconds.
     """
 
     url: str
@@ -192,6 +196,7 @@ class EndpointConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     omit: tuple[str, ...] = ()
     max_tokens_key: str | None = None
     price: Price | None = None
+    token_scores: Literal["prose", "all"] | None = None
     rpm: int | None = None
     tpm: int | None = None
     in_flight: int | None = None
@@ -253,10 +258,18 @@ class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def max_tokens(self, set_name: str) -> int:
         """The token limit for a set: its own, else its first matching pattern's, else the default."""
+        own = self._of_set(set_name).max_tokens
+        return self.sampling.max_tokens if own is None else own
+
+    def schema(self, set_name: str) -> str | None:
+        """The schema file for a set, found as its token limit is."""
+        return self._of_set(set_name).schema
+
+    def _of_set(self, set_name: str) -> SetConfig:
         own = self.sets.get(set_name)
         if own is None:
             own = next((v for k, v in self.sets.items() if fnmatch.fnmatchcase(set_name, k)), None)
-        return self.sampling.max_tokens if own is None or own.max_tokens is None else own.max_tokens
+        return own or SetConfig()
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -279,6 +292,24 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     def registry(self) -> Path:
         """Versions and aliases; not a cache."""
         return self.root / self.config.state / "registry"
+
+    def schema(self, set_name: str) -> str | None:
+        """The JSON Schema that answers of this set are held to, as JSON; ConfigError where its file has none."""
+        name = self.config.schema(set_name)
+        if name is None:
+            return None
+        file = self.root / name
+        try:
+            schema = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        except OSError as error:
+            raise ConfigError(
+                f"{file}: the schema of {set_name} cannot be read ({error.strerror}). Check its name."
+            ) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{file}: the schema of {set_name} is not a JSON object ({error}). Correct it."
+            ) from error
+        return msgspec.json.encode(schema, order="sorted").decode()
 
     @property
     def noise(self) -> Path:

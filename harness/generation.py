@@ -23,6 +23,9 @@ Phase = Literal["load", "generate", "score"]
 #: they come: tens of microseconds against an engine's milliseconds, and a killed run loses only what was in flight.
 _SCRIPTED_AT_ONCE = 1000
 
+#: Engines that hold an answer to a schema while it is written, or (scripted) repeat one that was.
+HOLD_SCHEMA = ("openai", "scripted")
+
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far one model is in one phase. `tokens` were generated (or scored) so far, in `seconds`."""
@@ -69,6 +72,9 @@ def case_requests(case: GoldenCase, sampling: Sampling, samples: int) -> list[Re
             "Set [tool.harness.sampling] temperature (0.7, say), or ask for one sample."
         )
     messages = case.conversation
+    if case.schema:
+        schema = msgspec.json.encode(case.schema, order="sorted").decode()
+        sampling = msgspec.structs.replace(sampling, schema=schema)
     return [Request(messages=messages, sampling=sampling, case=case.id, sample=i) for i in range(samples)]
 
 
@@ -141,6 +147,7 @@ def run(
     jobs = _jobs(plan, responses, scores)
     if store_only and jobs:
         raise GenerationError(_not_in_store(plan, store, jobs))
+    _refuse_unheld(jobs)
     bill = Bill([job.ref for job in jobs], max_cost)
     seconds: dict[Phase, float] = {"load": 0.0, "generate": 0.0, "score": 0.0}
     loaded: list[str] = []
@@ -150,7 +157,7 @@ def run(
     try:
         for ref in order:
             job = by_ref[ref]
-            bill.before(ref)
+            bill.before(ref, scored=len(job.score_requests))
             started = time.perf_counter()
             model = _load(opened, ref, len(loaded), len(order), on_progress)
             seconds["load"] += time.perf_counter() - started
@@ -215,6 +222,17 @@ def _jobs(plan: GenerationPlan, responses: Container[str], scores: Container[str
         if key not in scores:
             job(ref).score_requests[key] = score_request
     return list(jobs.values())
+
+
+def _refuse_unheld(jobs: list[_Job]) -> None:
+    """An answer that nothing holds to its schema would say of the model what is true of the engine."""
+    for job in jobs:
+        held = [r.case for r in job.requests.values() if isinstance(r.sampling.schema, str)]
+        if held and job.ref.engine not in HOLD_SCHEMA:
+            raise GenerationError(
+                f"{job.ref.label}: the {job.ref.engine} engine cannot hold an answer to a schema, as case {held[0]!r} "
+                f"asks ({len(held)} cases). Serve the model and ask it as openai:MODEL@URL, or remove the schema."
+            )
 
 
 def _not_in_store(plan: GenerationPlan, store: Store, jobs: list[_Job]) -> str:

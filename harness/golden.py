@@ -40,7 +40,8 @@ _FORBIDDEN_IN_ID = re.compile(r"::|[\[\]/\\\x00-\x1f\x7f\u2028\u2029]")
 
 class GoldenCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One case. Its kind follows from its fields: `input` or `messages` is asked, with `choices` it is
-    multiple choice by log-likelihood (`answer` is one of `choices`), and `text` is scored as prose.
+    multiple choice by log-likelihood (`answer` is one of `choices`), and `text` is scored as prose. A `schema`
+    is a JSON Schema that the answer is held to while it is written.
 
     `target` is a reference answer; `checks` are data (`["valid_json", {"includes": "30 days"}]`); a
     `red_line` case must pass; `variant_of` names the case that this one rewords.
@@ -54,6 +55,7 @@ class GoldenCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     choices: tuple[str, ...] = ()
     answer: str | None = None
     checks: tuple[str | dict[str, Any], ...] = ()
+    schema: dict[str, Any] = {}
     red_line: bool = False
     weight: float = 1.0
     variant_of: str | None = None
@@ -282,7 +284,7 @@ def _fault_of_rest(case: GoldenCase) -> str | None:
 
 
 def _useless_field(case: GoldenCase) -> str | None:
-    fields: dict[str, object] = {"checks": case.checks}
+    fields: dict[str, object] = {"checks": case.checks, "schema": case.schema}
     if case.kind == "text":
         fields |= {"target": case.target, "choices": case.choices, "answer": case.answer, "red_line": case.red_line}
     return next((name for name, value in fields.items() if value), None)

@@ -55,8 +55,17 @@ class Bill:
                 "missing. Finished answers are kept: run again with more to spend, and only the missing are asked."
             )
 
-    def before(self, ref: ModelRef) -> None:
-        """Is anything left to spend on this model? GenerationError otherwise."""
+    def before(self, ref: ModelRef, *, scored: int) -> None:
+        """Is anything left to spend on this model, and can all of it be counted? GenerationError otherwise.
+
+        What it costs to have `scored` texts scored, servers do not tell text by text.
+        """
+        price = self._prices.get(ref)
+        if self._max is not None and scored and price is not None and price.input:
+            raise GenerationError(
+                f"{ref.label}: --max-cost {self._max:g} cannot be kept while {scored} texts are to be scored, which is "
+                "not counted. Ask without it, or remove token_scores from the endpoint."
+            )
         if self._max is not None and ref in self._prices and (self.cost or 0.0) >= self._max:
             raise GenerationError(
                 f"{ref.label}: --max-cost {self._max:g} is reached ({self.cost or 0.0:.4g} spent) before it was asked. "

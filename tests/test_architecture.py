@@ -61,7 +61,7 @@ HOMES = {
         ("models/hf", "models/smollm2", "models/devices", "training/"),
     ),
     "vllm": ("models/vllm",),
-    **dict.fromkeys(("openai", "httpx2"), ("models/openai/",)),
+    "aiohttp": ("models/openai/wire",),
     # The store, and the check that runs an answer's SQL in memory.
     "sqlite3": ("store", "checks/sql"),
     "sacrebleu": ("checks/overlap",),
@@ -204,7 +204,7 @@ def test_every_module_keeps_the_rule(rule):
         (library_breaches, "gate.py", "def f():\n    import torch.nn"),
         (library_breaches, "cli/models.py", "from sqlite3 import connect"),
         (library_breaches, "registry.py", "import pytest"),
-        (library_breaches, "models/endpoints.py", "import openai"),
+        (library_breaches, "models/endpoints.py", "import aiohttp"),
         (purity_breaches, "gate.py", "import time"),
         (purity_breaches, "stats/x.py", "open('x')"),
         (purity_breaches, "stats/x.py", "import numpy as np\nnp.random.default_rng()"),
@@ -274,4 +274,4 @@ def test_the_command_line_starts_without_any_of_the_heavy_libraries():
     "module", ["harness", "harness.gate", "harness.registry", "harness.report.html", "harness.generation"]
 )
 def test_deciding_and_reporting_need_no_deep_learning_library(module):
-    assert not {"torch", "transformers", "peft", "accelerate", "openai", "httpx2"} & _modules_after(f"import {module}")
+    assert not {"torch", "transformers", "peft", "accelerate", "aiohttp"} & _modules_after(f"import {module}")

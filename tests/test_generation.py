@@ -312,3 +312,25 @@ def test_a_killed_run_loses_only_the_batch_in_flight(tmp_path: Path) -> None:
         running.kill()
     counted = subprocess.run([*command, "count"], check=True, capture_output=True, text=True)
     assert counted.stdout == "64\n"
+
+
+def test_an_engine_that_cannot_hold_a_schema_refuses_it(tmp_path):
+    ref = ModelRef(text="m", label="m", engine="hf", base="m", base_digest="b" * 64)
+    case = GoldenCase(id="order", input="Which?", schema={"type": "object"})
+    plan = GenerationPlan()
+    plan.ask(ref, case_requests(case, Sampling(), 1)[0])
+    with (
+        Store(tmp_path / "store.sqlite") as store,
+        pytest.raises(GenerationError, match="cannot hold an answer to a schema, as case 'order'"),
+    ):
+        run(plan, store)
+
+
+def test_a_schema_is_part_of_what_an_answer_is_stored_by_and_none_changes_no_key():
+    ref = ModelRef(text="m", label="m", engine="openai", base="m", base_digest="b" * 64)
+    plain, held = (
+        case_requests(GoldenCase(id="order", input="Which?", schema=schema), Sampling(), 1)[0]
+        for schema in ({}, {"type": "object"})
+    )
+    assert response_key(ref, plain) != response_key(ref, held)
+    assert b"schema" not in msgspec.json.encode(plain)

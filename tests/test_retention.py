@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from harness.config import GatePolicy
+from harness.config import EndpointConfig, GatePolicy
 from harness.errors import GenerationError
 from harness.generation import Answers, GenerationPlan, GenerationStats
 from harness.golden import GoldenCase, GoldenSet, Kind
 from harness.models import Response, Sampling, TokenScores
+from harness.models.endpoints import endpoint_ref
 from harness.models.refs import ModelRef
 from harness.record import Role, SetResult
 from harness.retention import Retention, measure, plan_retention
@@ -245,6 +246,21 @@ def test_what_a_model_cannot_give_is_said_and_never_guessed() -> None:
     choices = seen(golden("choice", case), refs)
     assert choices.cases == ()
     assert choices.unavailable == ("choices: scripted:a.jsonl (candidate) gives no token scores",)
+
+
+@pytest.mark.parametrize(
+    ("token_scores", "prose", "choices"), [(None, False, False), ("prose", True, False), ("all", True, True)]
+)
+def test_a_server_is_asked_for_the_scores_that_its_endpoint_says_it_gives(token_scores, prose, choices) -> None:
+    endpoint = EndpointConfig(url="http://127.0.0.1:1/v1", model="m", token_scores=token_scores)
+    refs: dict[Role, ModelRef] = {"candidate": endpoint_ref("m", "m", endpoint, ()), "baseline": BASE}
+    texts = seen(golden("text", GoldenCase(id="tide", text="The tide.")), refs)
+    assert bool(texts.probes) is prose
+    assert bool(texts.unavailable) is not prose
+    case = GoldenCase(id="hive", input="?", choices=("fox", "bee"), answer="bee")
+    chosen = seen(golden("choice", case), refs)
+    assert bool(chosen.cases) is choices
+    assert bool(chosen.unavailable) is not choices
 
 
 def test_a_likelihood_that_is_no_number_is_an_error() -> None:

@@ -11,6 +11,21 @@ from typing import Literal, Protocol, runtime_checkable
 import msgspec
 
 
+class FunctionCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """What is called, and with what: `arguments` is the text of a JSON object, as servers send it."""
+
+    name: str
+    arguments: str = "{}"
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """A call that the assistant made. Without an id it gets one when it is sent."""
+
+    function: FunctionCall
+    id: str = ""
+    type: Literal["function"] = "function"
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One turn of a conversation."""
 
@@ -19,13 +34,18 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """How tokens are chosen. Greedy unless a temperature is set; `generation_config.json` is ignored."""
+    """How tokens are chosen. Greedy unless a temperature is set; `generation_config.json` is ignored.
+
+    `schema` is a JSON Schema, as JSON, that an answer is held to while it is written (structured output).
+    """
 
     max_tokens: int = 256
     temperature: float = 0.0
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int = 0
+    # Unset it is no part of the JSON, so that the keys of answers that no schema holds stay what they were.
+    schema: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -43,13 +63,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     replica: int = 0
 
 
-class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """What the model said. `finish_reason` "length" means that it was cut off at `max_tokens`."""
+class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """What the model said. `finish_reason` "length" means that it was cut off at `max_tokens`.
+
+    `tool_calls` are the calls that a server told apart; where nothing was said beside them, `text` is their JSON.
+    """
 
     text: str
     finish_reason: Literal["stop", "length"] = "stop"
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    tool_calls: tuple[ToolCall, ...] = ()
 
     def __str__(self) -> str:
         return self.text

@@ -44,7 +44,7 @@ def _open_endpoint(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]
         from harness.models.openai import EndpointModel
     except ImportError as error:
         raise ModelError(
-            f"{refs[0].label}: asking a server needs the package openai ({error}). "
+            f"{refs[0].label}: asking a server needs the package aiohttp ({error}). "
             "Install it: pip install 'finetune-harness[openai]'"
         ) from error
     for ref in refs:

@@ -140,6 +140,7 @@ class HarnessSession:
         self._answers: Answers | None = None
         self._failure: HarnessError | None = None
         self._worker_stats: list[GenerationStats] = []
+        self._sampling: dict[str, Sampling] = {}
         self._scores: dict[str, Scores] = {}
         self._retention: dict[str, Retention] = {}
 
@@ -288,14 +289,19 @@ class HarnessSession:
 
     def sampling(self, golden_set: GoldenSet) -> Sampling:
         """How this set's answers are sampled."""
-        own = self.project.config.sampling
-        return Sampling(
-            max_tokens=self.project.config.max_tokens(golden_set.name),
-            temperature=own.temperature,
-            top_p=own.top_p,
-            stop=own.stop,
-            seed=own.seed,
-        )
+        name = golden_set.name
+        if name not in self._sampling:
+            own = self.project.config.sampling
+            schema = self.project.schema(name)
+            self._sampling[name] = Sampling(
+                max_tokens=self.project.config.max_tokens(name),
+                temperature=own.temperature,
+                top_p=own.top_p,
+                stop=own.stop,
+                seed=own.seed,
+                schema=msgspec.UNSET if schema is None else schema,
+            )
+        return self._sampling[name]
 
     def _plan_case(self, param: CaseParam, *, red_line: bool) -> None:
         key = (param.set.name, param.case.id)
@@ -345,7 +351,7 @@ def _rated(item: pytest.Item, candidate: ModelRef) -> Iterator[tuple[GoldenSet, 
     callspec = getattr(item, "callspec", None)
     for golden_set in callspec.params.get("retention", ()) if callspec is not None else ():
         for case in golden_set.cases:
-            chosen = case.kind == "choice" and can_score(candidate)
+            chosen = case.kind == "choice" and can_score(candidate, golden_set.kind)
             if not case.red_line and (chosen or (case.kind == "ask" and case.checks)):
                 yield golden_set, case
 

@@ -9,8 +9,9 @@ from harness.checks import check_names, run_check
 from harness.checks.text import count_words
 from harness.errors import GenerationError
 from harness.generation import Answers, GenerationPlan, case_requests
-from harness.golden import GoldenCase, GoldenSet
+from harness.golden import GoldenCase, GoldenSet, Kind
 from harness.models import Request, Response, Sampling, ScoreRequest, TokenScores
+from harness.models.endpoints import endpoint_of
 from harness.models.refs import ModelRef
 from harness.record import CaseResult, Lane, Probe, Role, SetResult, TestResult
 from harness.retention.bleed import answered_in_json, asks_for_format
@@ -29,7 +30,7 @@ def plan_retention(golden_set: GoldenSet, ref: ModelRef, plan: GenerationPlan, *
     if golden_set.kind == "ask":
         for case in golden_set.cases:
             plan.ask(ref, _request(case, sampling))
-    if not can_score(ref):
+    if not can_score(ref, golden_set.kind):
         return
     for case in golden_set.cases:
         for request in _choice_requests(case):
@@ -66,8 +67,11 @@ def measure(golden_set: GoldenSet, answers: Answers, refs: Mapping[Role, ModelRe
     )
 
 
-def can_score(ref: ModelRef) -> bool:
-    """Can this model tell how likely a given text is? Told from the reference: nothing is loaded."""
+def can_score(ref: ModelRef, kind: Kind) -> bool:
+    """Can this model tell how likely the texts of such a set are? Told from the reference: nothing is loaded."""
+    endpoint = endpoint_of(ref)
+    if endpoint is not None:
+        return endpoint.token_scores == "all" or (endpoint.token_scores == "prose" and kind == "text")
     return ref.engine == "hf"
 
 
@@ -167,7 +171,7 @@ def _asked_case(
 
 
 def _measure_choices(golden_set: GoldenSet, answers: Answers, refs: Mapping[Role, ModelRef]) -> list[CaseResult]:
-    able = {role: ref for role, ref in refs.items() if can_score(ref)}
+    able = {role: ref for role, ref in refs.items() if can_score(ref, golden_set.kind)}
     if "candidate" not in able:
         return []
     results: list[CaseResult] = []
@@ -201,9 +205,11 @@ def _measure_texts(
     if not names and golden_set.kind != "choice":
         return [], []
     unavailable = [
-        f"{kind}: {ref.label} ({role}) gives no token scores" for role, ref in refs.items() if not can_score(ref)
+        f"{kind}: {ref.label} ({role}) gives no token scores"
+        for role, ref in refs.items()
+        if not can_score(ref, golden_set.kind)
     ]
-    able = {role: ref for role, ref in refs.items() if can_score(ref)}
+    able = {role: ref for role, ref in refs.items() if can_score(ref, golden_set.kind)}
     if "candidate" not in able or not names:
         return [], unavailable
     scores = {

@@ -95,13 +95,17 @@ class Server:
             self._server = None
 
     def answer(self, connection: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
-        question = body["messages"][-1]["content"]
+        question = body["messages"][-1]["content"] if "messages" in body else str(body["prompt"])
         with self._lock:
             self.asked[question] += 1
             times = self.asked[question]
             self.open += 1
             self.most_open = max(self.most_open, self.open)
-            seen = {"body": body, "headers": dict(connection.headers), "path": connection.path}
+            seen = {
+                "body": body,
+                "headers": {name.lower(): value for name, value in connection.headers.items()},
+                "path": connection.path,
+            }
             self.seen.append(seen)
         try:
             if self.latency:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
+import threading
 import time
 
 import pytest
 
-pytest.importorskip("openai")
+pytest.importorskip("aiohttp")
 
 from served import Reply, Server, completion, refusal
 
 from harness.config import EndpointConfig
 from harness.errors import GenerationError, ModelError
 from harness.models import Message, Request, Response, Sampling
-from harness.models.openai import EndpointModel, asking
+from harness.models.openai import EndpointModel, asking, batch
 
 KEY = "sk-planted-in-the-environment"
 
@@ -29,7 +32,8 @@ def requests(n: int, **fields: object) -> list[Request]:
 def serve(monkeypatch):
     """Start a server that behaves so; gives it and a model that asks it, with times that suit a test."""
     servers = []
-    monkeypatch.setattr(asking, "_BACKOFF_S", 0.02)
+    monkeypatch.setattr(batch, "_BACKOFF_S", 0.02)
+    monkeypatch.setattr(batch, "GRACE", 0.2)
     monkeypatch.setattr(asking, "GRACE", 0.2)
     monkeypatch.setenv("PLANTED", KEY)
 
@@ -104,8 +108,9 @@ def test_identical_requests_are_asked_once_but_samples_and_replicas_are_not(serv
 
 
 def test_a_server_without_a_key_is_sent_none_of_the_users(serve, monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
-        monkeypatch.setenv(name, "belongs-to-another-provider")
+    for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID"):
+        monkeypatch.setenv(f"OPENAI_{name}", "belongs-to-another-provider")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: belongs-to-another-provider")
     server, model = serve(echo, api_key_env=None)
     model.generate(requests(1), on_done=Kept())
     assert "belongs-to-another-provider" not in str(server.seen[0]["headers"])
@@ -116,17 +121,50 @@ def test_settings_of_the_endpoint_go_into_every_request(serve):
         echo, headers={"X-Plain": "a", "X-Secret": "env:PLANTED"}, extra_body={"top_k": 1}, omit=("seed",)
     )
     model.generate(requests(1, sampling=Sampling(stop=("END",))), on_done=Kept())
-    body, headers = server.seen[0]["body"], {k.lower(): v for k, v in server.seen[0]["headers"].items()}
+    body, headers = server.seen[0]["body"], server.seen[0]["headers"]
     assert body["top_k"] == 1
     assert body["stop"] == ["END"]
     assert "seed" not in body
     assert (headers["x-plain"], headers["x-secret"]) == ("a", KEY)
 
 
+def test_an_own_header_replaces_the_one_made_of_the_key(serve):
+    server, model = serve(echo, headers={"authorization": "Basic env"})
+    model.generate(requests(1), on_done=Kept())
+    assert server.seen[0]["headers"]["authorization"] == "Basic env"
+
+
 def test_tool_calls_are_kept_as_the_answer(serve):
-    call = {"function": {"name": "refund", "arguments": '{"order": 7}'}}
+    call = {"id": "call_1", "function": {"name": "refund", "arguments": '{"order": 7}'}}
     _, model = serve(lambda *_: completion(None, finish="tool_calls", tool_calls=[call]))
-    assert model.generate(requests(1), on_done=Kept())[0].text == '[{"name":"refund","arguments":{"order":7}}]'
+    found = model.generate(requests(1), on_done=Kept())[0]
+    assert found.text == '[{"name":"refund","arguments":{"order":7}}]'
+    assert [(c.id, c.function.name, c.function.arguments) for c in found.tool_calls] == [
+        ("call_1", "refund", '{"order": 7}')
+    ]
+
+
+@pytest.mark.parametrize(("said", "kept"), [({"order": 7}, '{"order":7}'), ('{"order": ', '{"order": ')])
+def test_arguments_of_a_call_are_kept_as_the_server_wrote_them(serve, said, kept):
+    """Some servers send an object, and some models write no JSON."""
+    call = {"function": {"name": "refund", "arguments": said}}
+    _, model = serve(lambda *_: completion("I refund it.", finish="tool_calls", tool_calls=[call]))
+    found = model.generate(requests(1), on_done=Kept())[0]
+    assert found.text == "I refund it."
+    assert found.tool_calls[0].function.arguments == kept
+
+
+def test_a_schema_is_sent_as_the_format_of_the_answer(serve):
+    server, model = serve(echo)
+    asked = requests(1, sampling=Sampling(schema='{"type":"object"}')) + requests(1)
+    model.generate(asked, on_done=Kept())
+    formats = sorted((str(seen["body"].get("response_format")) for seen in server.seen), key=len)
+    assert formats[0] == "None"
+    held = next(seen["body"]["response_format"] for seen in server.seen if "response_format" in seen["body"])
+    assert held == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": {"type": "object"}},
+    }
 
 
 def test_an_answer_cut_off_at_max_tokens_says_so(serve):
@@ -254,6 +292,83 @@ def test_where_the_server_counts_no_tokens_the_length_is_estimated(serve):
     long = [Request(messages=(Message(role="user", content="x" * 4000),), case="long")]
     assert "case 'long'" in (message := refused(model, long))
     assert "about 1000 tokens by its length" in message
+
+
+@pytest.mark.parametrize(
+    "stopped",
+    [
+        refusal(400, "The response was filtered due to the prompt triggering the content policy", "content_filter"),
+        completion("half an", finish="content_filter"),
+    ],
+    ids=["before the model", "behind it"],
+)
+def test_what_a_filter_stops_is_no_answer_and_the_others_are_answered(serve, stopped):
+    kept = Kept()
+    server, model = serve(lambda question, *_: stopped if question == "question 1" else completion("fine"))
+    message = refused(model, requests(3), kept)
+    assert "case 'case-1': a content filter of the server's stopped it" in message
+    assert "says nothing of the model" in message
+    assert sorted(kept.answers) == [0, 2]
+    assert server.asked["question 1"] == 1
+
+
+def test_an_answer_that_the_server_broke_off_is_asked_again(serve):
+    def behave(question, times, seen):
+        return completion("half an", finish="abort") if times == 1 else completion("fine")
+
+    _, model = serve(behave)
+    assert model.generate(requests(1), on_done=Kept())[0].text == "fine"
+
+
+def test_a_connection_that_sends_half_and_then_nothing_is_given_up(serve):
+    """The server promises a body, sends its beginning, and keeps the connection open."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    kept.append(connection)
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{")
+
+        kept: list[socket.socket] = []
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        model = EndpointModel(EndpointConfig(url=url, model="tiny", timeout=0.2), label="tiny@here")
+        assert "no answer within 0.2 s" in refused(model, requests(2))
+        assert len(kept) >= 3
+    for connection in kept:
+        connection.close()
+
+
+def test_a_connection_that_is_closed_after_headers_is_asked_again(serve):
+    half = Reply({"choices": [{"message": {"content": "x" * 500}}]}, cut=0)
+    _, model = serve(lambda question, times, seen: half if times == 1 else completion("fine"))
+    assert model.generate(requests(1), on_done=Kept())[0].text == "fine"
+
+
+def test_half_of_a_key_does_not_survive_the_cut_of_a_long_message(serve):
+    for start in range(280, 320, 7):
+        _, model = serve(lambda *_, n=start: refusal(500, "x" * n + KEY), attempts=1)
+        with pytest.raises(GenerationError) as caught:
+            model.generate(requests(1), on_done=Kept())
+        assert KEY[:8] not in str(caught.value)
+
+
+def test_neither_netrc_nor_cookies_are_sent(serve, monkeypatch, tmp_path):
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password belongs-to-another\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def behave(question, times, seen):
+        reply = completion("fine")
+        reply.headers["Set-Cookie"] = "session=1"
+        return reply
+
+    server, model = serve(behave, api_key_env=None, in_flight=1)
+    model.generate(requests(2), on_done=Kept())
+    assert all(not {"authorization", "cookie"} & set(seen["headers"]) for seen in server.seen)
 
 
 def test_a_key_that_is_not_set_is_named(monkeypatch):

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("openai")
+pytest.importorskip("aiohttp")
 
 sys.path.append(str(Path(__file__).parent.parent / "models"))
 
 from served import Server, completion, refusal
 
 from harness.pytest_plugin.results import INVALID
+from harness.record import read_record, read_texts
 
 KEY = "sk-planted-in-the-environment"
 
@@ -116,6 +117,65 @@ def test_max_cost_without_a_price_is_refused(project, serve):
     assert result.ret == INVALID
 
 
+def held(server) -> list[object]:
+    """The schemas of the requests, in the order of the questions."""
+    asked = sorted(server.seen, key=lambda seen: seen["body"]["messages"][-1]["content"])
+    formats = [seen["body"].get("response_format") for seen in asked]
+    return [None if f is None else f["json_schema"]["schema"] for f in formats]
+
+
+def test_a_schema_of_a_set_and_of_a_case_reaches_the_server_and_answers_are_kept_apart(project, serve):
+    server = serve(right)
+    project.facts(3)
+    project.cases[1]["schema"] = {"type": "array"}
+    project.golden("facts", project.cases)
+    reference = f"--model=openai:tiny@{server.url}"
+    project.run("suites", reference)
+    assert held(server) == [None, {"type": "array"}, None]
+    project.write("schemas/fact.json", '{"type": "object"}')
+    config = (project.path / "pyproject.toml").read_text()
+    project.write("pyproject.toml", config + '[tool.harness.sets]\n"fact*" = { schema = "schemas/fact.json" }\n')
+    server.seen.clear()
+    project.run("suites", reference)
+    assert held(server) == [{"type": "object"}, {"type": "object"}]
+    project.run("suites", reference)
+    assert len(server.seen) == 2
+
+
+def test_a_schema_that_is_not_there_is_named(project, serve):
+    config = (project.path / "pyproject.toml").read_text()
+    project.write("pyproject.toml", config + '[tool.harness.sets]\nfacts = { schema = "missing.json" }\n')
+    result = project.run("suites", f"--model=openai:tiny@{serve(right).url}")
+    assert result.ret == 4
+    assert "missing.json: the schema of facts cannot be read" in result.stderr.str()
+
+
+def test_the_calls_of_an_answer_are_there_for_a_test_and_in_the_record(project, serve):
+    call = {"function": {"name": "refund", "arguments": '{"order": 7}'}}
+    server = serve(lambda *_: completion(None, finish="tool_calls", tool_calls=[call]))
+    project.facts(1)
+    project.write(
+        "suites/test_facts.py",
+        """
+        import pytest
+        from harness import valid_json
+
+        @pytest.mark.golden("facts")
+        def test_it(case, response):
+            assert response.tool_calls[0].function.name == "refund"
+            assert valid_json(response)
+        """.replace("\n        ", "\n"),
+    )
+    for _ in range(2):
+        # The second time from the store.
+        result = project.run("suites", f"--model=openai:tiny@{server.url}")
+        assert result.ret == 0, result.stdout.str()
+    folder = max((project.path / "reports").glob("*/record.json")).parent
+    texts = read_texts(folder, read_record(folder))
+    assert any(t.tool_calls and t.tool_calls[0].function.arguments == '{"order": 7}' for t in texts.values())
+    assert len(server.seen) == 1
+
+
 def stored(project) -> int:
     with contextlib.closing(sqlite3.connect(project.path / ".harness" / "store.sqlite")) as connection:
         kept = connection.execute("SELECT value FROM answers").fetchall()
@@ -133,7 +193,7 @@ def test_after_a_kill_only_the_missing_and_what_was_open_are_asked_again(project
             mine = count[0]
         if 10 < mine <= 14:
             held.release()
-            hold.wait(60)
+            hold.wait(600)
         return right(question, times, seen)
 
     server = serve(behave)
@@ -143,9 +203,9 @@ def test_after_a_kill_only_the_missing_and_what_was_open_are_asked_again(project
     child = subprocess.Popen(command, cwd=project.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(4):
-            assert held.acquire(timeout=60)
+            assert held.acquire(timeout=300)
         # The four are open together, so the ten before them were answered; they are written as they come.
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while stored(project) < 10 and time.monotonic() < deadline:
             time.sleep(0.01)
     finally:

@@ -1,4 +1,4 @@
-"""Any server that speaks the OpenAI protocol; the only place that knows the package openai."""
+"""Any server that speaks the OpenAI protocol; the only place that knows how HTTP is spoken."""
 
 from __future__ import annotations
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
-from harness.models import Response
-
-#: What stands in place of a secret, wherever a server may repeat it.
-HIDDEN = "***"
+from harness.models import FunctionCall, Response, TokenScores, ToolCall
 
 _SHOWN = 300
 
@@ -26,6 +23,8 @@ Kind = Literal[
     "unknown",  # 404: the same for every request
     "overflow",  # this request is longer than the model's context
     "rejected",  # this request is wrong in another way
+    "filtered",  # a filter before or behind the model stopped this one
+    "unscored",  # no log-probabilities of a prompt: the same for every text
 ]
 
 
@@ -44,6 +43,7 @@ class _Function(msgspec.Struct, frozen=True):
 
 class _ToolCall(msgspec.Struct, frozen=True):
     function: _Function = _Function()
+    id: str | None = None
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -71,13 +71,41 @@ class _Completion(msgspec.Struct, frozen=True):
     usage: _Usage | None = None
 
 
+class _Logprobs(msgspec.Struct, frozen=True):
+    token_logprobs: list[float | None]
+
+
+class _Echo(msgspec.Struct, frozen=True):
+    logprobs: _Logprobs | None = None
+
+
+class _Echoes(msgspec.Struct, frozen=True):
+    choices: list[_Echo]
+    usage: _Usage = _Usage()
+
+
+class _Tokens(msgspec.Struct, frozen=True):
+    tokens: list[int]
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _ModelList(msgspec.Struct, frozen=True):
+    data: list[_Listed]
+
+
 _completion = msgspec.json.Decoder(_Completion)
+_echoes = msgspec.json.Decoder(_Echoes)
+_tokens = msgspec.json.Decoder(_Tokens)
+_model_list = msgspec.json.Decoder(_ModelList)
 
 
 def read_completion(body: bytes) -> Response | Fault:
     """The answer in the body of a 200; a Fault where there is none.
 
-    An answer is the message's content. Where there is none but calls of tools, it is these, as a JSON list of
+    An answer's text is the message's content. Where there is none but calls of tools, it is these, as a JSON list of
     `{"name", "arguments"}`. Thinking that a server puts beside the content is no part of it.
     """
     try:
@@ -87,15 +115,20 @@ def read_completion(body: bytes) -> Response | Fault:
     if not completion.choices:
         return Fault(kind="unreadable", told=f"the answer has no choices: {_excerpt(body)}")
     choice, usage = completion.choices[0], completion.usage or _Usage()
+    if choice.finish_reason == "content_filter":
+        return Fault(kind="filtered", told=_FILTERED)
+    if choice.finish_reason in ("abort", "error"):
+        return Fault(kind="failed", told=f"the server broke off the answer (finish_reason {choice.finish_reason!r})")
     return Response(
         text=_text(choice.message),
         finish_reason="length" if choice.finish_reason == "length" else "stop",
         prompt_tokens=usage.prompt_tokens or 0,
         completion_tokens=usage.completion_tokens or 0,
+        tool_calls=tuple(_call(call) for call in choice.message.tool_calls or ()),
     )
 
 
-def read_refusal(status: int, body: bytes, headers: Iterable[tuple[str, str]]) -> Fault:
+def read_refusal(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
     """What an answer with another status than 200 means."""
     said, code = _complaint(body)
     quoted = f"{status}: {said}" if said else f"status {status}"
@@ -112,17 +145,54 @@ def read_refusal(status: int, body: bytes, headers: Iterable[tuple[str, str]]) -
         return Fault(kind="unknown", told=quoted)
     if status < 400:
         return Fault(kind="unknown", told=f"the server sends elsewhere (status {status}), which is not followed")
+    if code == "content_filter":
+        return Fault(kind="filtered", told=f"{_FILTERED} ({quoted})")
     if code in ("context_length_exceeded", "exceed_context_size_error") or _OVERFLOW.search(said):
         return Fault(kind="overflow", told=f"longer than the model's context ({quoted}{_counted(body, said)})")
     return Fault(kind="rejected", told=f"the server rejects it ({quoted})")
 
 
-def hide(text: str, secrets: Iterable[str]) -> str:
-    """`text` with every secret in it made unreadable."""
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-    return text
+def read_tokens(body: bytes) -> list[int] | Fault:
+    """The tokens in the body of a 200 of /tokenize."""
+    try:
+        return _tokens.decode(body).tokens
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Fault(kind="unscored", told=f"its /tokenize gives no tokens ({error}): {_excerpt(body)}")
 
+
+def read_echo(body: bytes, *, last: int | None) -> TokenScores | Fault:
+    """The log-probabilities of a prompt's tokens in the body of a 200 of /completions: of the `last` ones, or of all.
+
+    The first token of all has none where nothing stands before it. Servers that do not know `echo` answer with those
+    of the tokens that they wrote themselves: these are not mistaken for the prompt's.
+    """
+    try:
+        found = _echoes.decode(body)
+        values = found.choices[0].logprobs.token_logprobs  # type: ignore[union-attr]
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError, AttributeError) as error:
+        return Fault(kind="unscored", told=f"its /completions gives no log-probabilities ({error}): {_excerpt(body)}")
+    count = found.usage.prompt_tokens
+    if not count or len(values) < max(count, last or 0):
+        return Fault(kind="unscored", told="its /completions does not echo the log-probabilities of what it is given")
+    values = values[:count]
+    if last is not None:
+        values = values[-last:]
+    elif values[0] is None:
+        values = values[1:]
+    if not values or None in values:
+        return Fault(kind="unreadable", told=f"the log-probability of a token is missing: {_excerpt(body)}")
+    return TokenScores(logprobs=tuple(value for value in values if value is not None))
+
+
+def read_models(body: bytes) -> list[str] | None:
+    """The names in a list of models; None where it is none."""
+    try:
+        return sorted(row.id for row in _model_list.decode(body).data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+_FILTERED = "a content filter of the server's stopped it"
 
 _OVERFLOW = re.compile(
     r"context (length|size|window)|maximum (context|prompt|input)|(prompt|input) is too long|max_model_len|"
@@ -138,6 +208,12 @@ def _text(message: _Message) -> str:
         calls = [{"name": c.function.name, "arguments": _arguments(c.function)} for c in message.tool_calls]
         return msgspec.json.encode(calls).decode()
     return text or message.refusal or ""
+
+
+def _call(call: _ToolCall) -> ToolCall:
+    said = call.function.arguments
+    text = said if isinstance(said, str) else msgspec.json.encode(said).decode()
+    return ToolCall(function=FunctionCall(name=call.function.name, arguments=text), id=call.id or "")
 
 
 def _arguments(function: _Function) -> object:
@@ -172,9 +248,9 @@ def _counted(body: bytes, said: str) -> str:
     return f"; {found[1].decode()} tokens" if found and found[1].decode() not in said else ""
 
 
-def _retry_after(headers: Iterable[tuple[str, str]]) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds; a date, or no number, counts as not told."""
-    found = {name.lower(): value for name, value in headers}
+    found = {name.lower(): value for name, value in headers.items()}
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(found[name]) * scale
