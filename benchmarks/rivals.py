@@ -43,7 +43,7 @@ result = evaluate(
     cases,
     [metric],
     async_config=AsyncConfig(run_async=True, throttle_value=0, max_concurrent=in_flight),
-    display_config=DisplayConfig(show_indicator=False, print_results=False),
+    display_config=DisplayConfig(show_indicator=False, print_results=False, inspect_after_run=False),
     cache_config=CacheConfig(write_cache=False, use_cache=False),
 )
 assert all(one.success for one in result.test_results)

@@ -18,7 +18,7 @@ pytest.importorskip("aiohttp")
 
 sys.path.append(str(Path(__file__).parent.parent / "models"))
 
-from served import Server, completion, refusal
+from served import Reply, Server, completion, refusal
 
 from harness.pytest_plugin.results import INVALID
 from harness.record import read_record, read_texts
@@ -87,6 +87,46 @@ def test_a_server_that_fails_is_invalid_and_its_key_is_nowhere(project, serve, m
     assert "refuses the key" in result.stdout.str()
     assert KEY not in result.stdout.str() + result.stderr.str()
     assert all(KEY.encode() not in file.read_bytes() for file in project.path.rglob("*") if file.is_file())
+
+
+def hang(*_):
+    time.sleep(1.0)
+    return completion("too late")
+
+
+OVERFLOW = "This model's maximum context length is 2048 tokens. However, you requested 3000 tokens"
+
+
+@pytest.mark.parametrize(
+    ("behave", "told"),
+    [
+        (lambda *_: refusal(429, "slow down"), "too many requests"),
+        (lambda *_: refusal(500, "oops"), "the server failed (500: oops)"),
+        (lambda *_: refusal(500, "CUDA out of memory"), "Lower in_flight"),
+        (hang, "no answer within 0.2 s"),
+        (lambda *_: Reply({"choices": [{"message": {"content": "x" * 500}}]}, cut=40), "connection ended before"),
+        (lambda *_: Reply(b"<html>not JSON"), "not a chat completion"),
+        (lambda *_: Reply({"choices": []}), "no choices"),
+        (lambda *_: refusal(404, "no such model"), "The server lists this model"),
+        (lambda *_: refusal(400, OVERFLOW, "context_length_exceeded"), "'fact-aa': longer than the model's context"),
+        (lambda *_: completion("half", finish="content_filter"), "'fact-aa': a content filter"),
+    ],
+    ids="429 500 memory hang half-closed malformed empty unknown overflow filter".split(),  # noqa: SIM905
+)
+def test_whatever_the_server_does_is_explained_and_never_held_against_the_model(project, serve, behave, told):
+    """One case fails; the others are kept, and a healthy server is asked for the missing one only."""
+    healthy = []
+    server = serve(lambda question, *seen: right(question, *seen) if healthy or "aa" not in question else behave())
+    configure(project, server, timeout=0.2, attempts=1, cooldown=0)
+    arguments = ("suites", "--model=shop", f"--baseline={project.model('base')}")
+    result = project.run(*arguments)
+    assert result.ret == INVALID
+    assert told in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()
+    healthy.append(True)
+    before = len(server.seen)
+    assert project.run(*arguments).ret in (0, 10)
+    assert len(server.seen) - before == 1
 
 
 def test_a_run_says_what_its_new_answers_cost(project, serve):

@@ -123,6 +123,8 @@ class EndpointModel:
             )
         if kind == "rejected":
             return "If it does not take a parameter, name that in `omit` of the endpoint ([tool.harness.endpoints])."
+        if fault is not None and "out of memory" in fault.told.casefold():
+            return "Lower in_flight and max_in_flight of the endpoint, or serve with less, then run again."
         if kind == "limited":
             return "Wait, or set rpm and tpm of the endpoint to what your account has, then run again."
         if kind == "slow":
