@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -24,6 +25,22 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 def page(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
+
+
+def test_the_speed_table_of_endpoints_is_the_kept_result():
+    kept = json.loads((ROOT / "benchmarks" / "results" / "endpoint.json").read_bytes())
+    table = page("endpoints.md").partition("## Speed")[2].partition("## Cost")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line][2:]
+    expected = [
+        [f"{kept['bare_s']:.2f}", "400", str(kept["in_flight"])],
+        [f"{kept['pytest_s']:.2f}", str(kept["calls"]), str(kept["most_in_flight"])],
+        [f"{kept['second_run_s']:.2f}", str(kept["calls_of_second_run"]), ""],
+    ]
+    others = sorted(kept["rivals"].items(), key=lambda pair: pair[1]["seconds"])
+    expected += [[f"{r['seconds']:.2f}", str(r["calls"]), str(r["most_in_flight"])] for _, r in others]
+    assert [row[1:] for row in rows] == expected
+    assert f"{kept['start_up_s']} s of it is its start" in rows[1][0]
+    assert [row[0].split(",")[0] for row in rows[3:]] == [f"{name} {r['version']}" for name, r in others]
 
 
 def commands(group: click.Group, path: str = "harness") -> list[tuple[str, click.Command]]:
