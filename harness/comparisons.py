@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 
 import msgspec
 
-from harness.answers import Answer, Status
+from harness.answers import Answer
 from harness.config import GatePolicy
 from harness.errors import Advisory, ConfigError, JudgeError, unknown_name
 from harness.generation import Answers, case_requests
 from harness.golden import GoldenCase, GoldenSet
-from harness.judges.asking import Judged
 from harness.judges.cards import unfit_because
 from harness.judges.judgement import JudgeCard, JudgedSet, Judgement
 from harness.judges.prompts import Pair
 from harness.judges.refs import JudgeRef, flags_of
-from harness.judges.summary import PairSummary, rate_of, summarise
+from harness.judges.summary import PairSummary, rate_of, summarise, win_rate_answer
 from harness.models import Sampling
 from harness.models.refs import ModelRef
 from harness.record import Role
@@ -116,51 +114,19 @@ class Comparisons(msgspec.Struct, frozen=True, kw_only=True):
         return f"Comparisons({self._name}, {len(self.judgements)} pairs judged by {self.judged.judge.name}: {told})"
 
 
-def win_rate_answer(judgements: Sequence[Judgement], criterion: str, margin: float) -> Answer:
-    """Is the candidate not worse, or better, by these judgements? Whether they may decide is not asked here."""
-    if judgements and all(j.same_answer for j in judgements):
-        if criterion == "better":
-            return Answer(status="FAIL", reason="same answers, so nothing improved")
-        return Answer(status="PASS", reason="same answers")
-    confidence = 0.95 if criterion == "better" else 0.90
-    rate = rate_of(judgements, confidence=confidence)
-    if rate is None:
-        return Answer(status="INVALID", reason=f"none of {len(judgements)} judgements could be read")
-    low, high = rate.interval.low, rate.interval.high
-    bar = 0.5 if criterion == "better" else 0.5 - margin
-    counts = f"{rate.wins} won, {rate.ties} tied, {rate.losses} lost of {len(judgements)}, win rate {rate.estimate:.1%}"
-    status: Status = "INCONCLUSIVE"
-    if criterion == "better":
-        if low > bar:
-            status, said = "PASS", f"preferred, {low:.1%} at least"
-        elif high < bar:
-            status, said = "FAIL", f"the baseline is preferred, {high:.1%} at most"
-        else:
-            said = f"no preference is proven ({low:.1%} to {high:.1%})"
-    elif low > bar:
-        status, said = "PASS", f"win rates up to {bar:.0%} are ruled out, {low:.1%} at least"
-    elif high < bar:
-        status, said = "FAIL", f"the baseline is preferred, {high:.1%} at most, and {bar:.0%} is the least"
-    else:
-        said = f"win rates up to {bar:.0%} are not ruled out ({low:.1%} at least){_more(rate, bar)}"
-    return Answer(status=status, reason=f"{counts}: {said}")
-
-
-def _more(rate: WinRate, bar: float) -> str:
-    """How many more pairs would settle it, if the rate stays; nothing where they would not."""
-    room, reach = rate.estimate - bar, rate.estimate - rate.interval.low
-    if room <= 0:
-        return ""
-    more = math.ceil(rate.interval.n * ((reach / room) ** 2 - 1))
-    return f"; {more} more pairs would settle it" if more > 0 else ""
-
-
 def pairs_of(
-    golden_set: GoldenSet, answers: Answers, refs: Mapping[Role, ModelRef], *, sampling: Sampling
+    golden_set: GoldenSet,
+    answers: Answers,
+    refs: Mapping[Role, ModelRef],
+    *,
+    sampling: Sampling,
+    only: Container[str] | None = None,
 ) -> list[Pair]:
-    """The set's cases with both answers, each model's first sample."""
+    """The set's cases (or `only` those with these ids) with both answers, each model's first sample."""
     pairs = []
     for case in golden_set.cases:
+        if only is not None and case.id not in only:
+            continue
         request = case_requests(case, sampling, 1)[0]
         candidate, baseline = (answers.response(refs[role], request) for role in ("candidate", "baseline"))
         keys = (response_key(refs["candidate"], request), response_key(refs["baseline"], request))
@@ -199,7 +165,7 @@ def criteria_of(case: GoldenCase) -> str:
 def judged_set(
     golden_set: GoldenSet,
     judge: JudgeRef,
-    judged: Judged,
+    judgements: tuple[Judgement, ...],
     card: JudgeCard | None,
     refs: Mapping[Role, ModelRef],
     policy: GatePolicy,
@@ -214,12 +180,10 @@ def judged_set(
         path=path,
         digest=golden_set.digest,
         judge=judge.identity,
-        judgements=judged.judgements,
+        judgements=judgements,
         card=card,
-        unfit=unfit_because(judge, card, summarise(judged.judgements), [model for _, model in contestants]),
+        unfit=unfit_because(judge, card, summarise(judgements), [model for _, model in contestants]),
         flags=flags_of(judge, contestants),
         margin=policy.margin if own is None else own,
-        total=len(judged.judgements),
-        calls=judged.calls,
-        cost=judged.cost,
+        total=len(judgements),
     )

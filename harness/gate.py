@@ -17,6 +17,8 @@ from harness.answers import SEVERITY, Answer, worst
 from harness.config import GatePolicy, Waiver
 from harness.errors import unknown_name
 from harness.groups import PairedGroup, group_criteria, group_verdict, pair_groups
+from harness.judges.judgement import JudgedSet
+from harness.judges.summary import sequence_answer, summarise, win_rate_answer
 from harness.noise import notes as noise_notes
 from harness.pairs import PairedSet, Rival, Watch, changed, pair_sets, watches
 from harness.record import CaseResult, RunRecord
@@ -59,6 +61,7 @@ def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None) -
     compared = [*_alarms(sets, policy, waivers, used), *_not_worse(sets, policy)]
     compared += [criterion for one in sets for criterion in _own_terms(one, policy)]
     compared += [criterion for one in groups for criterion in group_criteria(one)]
+    compared += [criterion for one in record.judged for criterion in _judged(one, policy)]
     red = list(_red_lines(record, waivers, used))
     criteria = [*_complete(record, policy, sets, groups), *red, *compared, *_suites(record)]
     if not compared and not any(c.name == "complete" for c in criteria):
@@ -284,6 +287,38 @@ def _suites(record: RunRecord) -> Iterator[Criterion]:
         yield Criterion(name="suite", status="PASS", summary=told, reason=f"{told}.")
 
 
+def _judged(one: JudgedSet, policy: GatePolicy) -> Iterator[Criterion]:
+    """May what rests on this judge's word stand, and where the gate itself asks: what does it say?"""
+    judge = one.judge.name
+    if one.judge.kind == "reference" or not (one.asserted or one.criterion):
+        return
+    if one.unfit:
+        why = "; ".join(one.unfit)
+        blocks = policy.on_unfit_judge == "block"
+        end = "A gate that rests on it is INVALID." if blocks else "The policy lowers this to a warning."
+        yield Criterion(
+            name="judge",
+            status="INVALID" if blocks else "PASS",
+            summary=f"{one.set}: {'' if blocks else 'warning: '}{why}",
+            reason=f"{one.set}: {why}. {end}",
+        )
+    else:
+        held = "card" if one.card is None else f"card of {one.card.created[:10]}"
+        yield Criterion(
+            name="judge",
+            status="PASS",
+            summary=f"{judge}: {held}, fit",
+            reason=f"The judge {judge} is fit to gate ({held}).",
+        )
+    if one.criterion is not None:
+        if one.sequence is not None:
+            answer = sequence_answer(one.sequence, len(one.judgements), one.total)
+        else:
+            answer = win_rate_answer(one.judgements, one.criterion, one.margin)
+        told = f"{one.set}: {answer.reason}, judged by {judge}"
+        yield Criterion(name="judge", status=answer.status, summary=told, reason=f"{told}.")
+
+
 def _set_verdict(
     one: PairedSet, sets: Sequence[PairedSet], criteria: Sequence[Criterion], margin: float, used: Sequence[Waiver]
 ) -> SetVerdict:
@@ -355,6 +390,12 @@ def _notes(record: RunRecord, sets: Sequence[PairedSet], policy: GatePolicy) -> 
     yield from record.notes
     yield from noise_notes(record.noise, policy)
     yield from repeats_notes(record)
+    for judged in record.judged:
+        yield from (f"{judged.set}: {flag}" for flag in judged.flags)
+        if judged.judge.kind == "reference":
+            yield f"{judged.set}: compared by similarity to the target (reference): advisory, no judge"
+        elif summarise(judged.judgements).biased:
+            yield f"{judged.set}: the judge {judged.judge.name} is position-biased; both orders were judged"
     for one in sets:
         for why in one.result.unavailable:
             yield f"not available: {one.name}: {why}"

@@ -158,7 +158,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     `errors` are infrastructure's (engine, crashed check): they make the run INVALID. `root` is the base with
     no adapter; None where candidate and base are the same weights. `phases` are seconds; `usage` are the tokens of new
     answers and, where prices were told, their cost. `source` "scores": other
-    tools asked and scored, the models' digests are those of their files, and no version can be promoted on it.
+    tools asked and scored, "judged": a judge compared two files of answers; the models' digests are those of their
+    files, and no version can be promoted on it.
     `judged` are the pairs that a judge compared. `noise` is what was known of the baseline's noise floor.
     `notes` are what a reader of the verdict must know besides. `asked` are the store keys of what was asked beside the
     cases' own answers: scored texts, and answers of which only a probe or a whole-set test knows.
@@ -186,7 +187,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     usage: dict[str, float] = {}
     versions: dict[str, str] = {}
     texts_digest: str = ""
-    source: Literal["suites", "scores"] = "suites"
+    source: Literal["suites", "scores", "judged"] = "suites"
     notes: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     version: int = RECORD_VERSION

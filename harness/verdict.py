@@ -17,7 +17,7 @@ from harness.stats.intervals import Floats, Interval, wilson
 from harness.stats.paired import PairedComparison
 from harness.waivers import WaiverUse
 
-CriterionName = Literal["complete", "red lines", "alarm", "not worse", "own bar", "target", "floor", "suite"]
+CriterionName = Literal["complete", "red lines", "alarm", "not worse", "own bar", "target", "floor", "suite", "judge"]
 
 #: Columns of a terminal line.
 WIDTH = 80

@@ -17,6 +17,7 @@ MODULES = sorted((ROOT / "harness").rglob("*.py"))
 #: From the top of the house to the cellar. A room imports from the lines below its own only.
 FLOORS = (
     {"cli", "pytest_plugin"},
+    {"naming"},
     {"report", "registry", "starter", "environment"},
     {"promotion"},
     {"aliases"},
@@ -24,7 +25,7 @@ FLOORS = (
     {"gate"},
     {"controls", "foresight", "noise", "repeats"},
     {"groups", "slices"},
-    {"scores", "retention", "comparisons", "scorefiles"},
+    {"scores", "retention", "comparisons", "judgedfiles", "scorefiles"},
     {"verdict"},
     {"pairs"},
     {"waivers"},

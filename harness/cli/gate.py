@@ -198,7 +198,7 @@ def _policy_of(folder: Path, project: Project) -> GatePolicy:
     from harness.record import read_record
 
     record = read_record(folder)
-    return record.policy if record.source == "scores" else project.config.gate
+    return project.config.gate if record.source == "suites" else record.policy
 
 
 def read_policy(file: Path) -> GatePolicy:
@@ -232,6 +232,8 @@ def record_folder(path: Path) -> Path:
 
 def _next_step(record: RunRecord, verdict: Verdict) -> str:
     label = record.candidate.label
+    if record.source == "judged":
+        return "none: these answers were made elsewhere, so no version can be promoted on them"
     if record.source == "scores":
         return "none: other tools gave these scores, so no version can be promoted on them"
     if record.partial is not None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "harness.cli.doctor:doctor",
     "train": "harness.cli.train:train",
     "gate": "harness.cli.gate:gate",
+    "judge": "harness.cli.judge:judge",
     "compare": "harness.cli.compare:compare",
     "suites": "harness.cli.suites:suites",
     "models": "harness.cli.models:models",

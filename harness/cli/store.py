@@ -246,6 +246,8 @@ def _record(path: Path) -> RunRecord:
     from harness.record import read_record
 
     record = read_record(record_folder(path))
+    if record.source == "judged":
+        raise RecordError(f"{path}: these answers came from files, so none of them was ever stored.")
     if record.source == "scores":
         raise RecordError(f"{path}: other tools gave these scores, so no answer of this run was ever stored.")
     return record

@@ -15,6 +15,7 @@ from harness.environment.libraries import DISTRIBUTION
 OPTIONS = (
     "--model",
     "--baseline",
+    "--judge",
     "--samples",
     "--aa",
     "--store-only",

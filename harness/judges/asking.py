@@ -10,7 +10,7 @@ import msgspec
 from harness.checks.folding import plain
 from harness.generation import Answers, GenerationPlan, GenerationStats, Progress, run
 from harness.judges.judgement import Judgement, OrderJudgement
-from harness.judges.prompts import LABELS, Pair, Prompt, pair_prompt
+from harness.judges.prompts import LABELS, SCHEMA, Pair, Prompt, pair_prompt
 from harness.judges.reference import judge_by_reference
 from harness.judges.refs import JudgeRef
 from harness.judges.replay import read_recorded
@@ -68,9 +68,8 @@ def judge_pairs(
         said.append(questions.judgements() if questions is not None else [_without_model(one, p) for p in open_])
     voted = said[0] if not judge.members else [_vote(judge, votes) for votes in zip(*said, strict=True)]
     found = dict(zip((id(pair) for pair in open_), voted, strict=True))
-    tie = msgspec.structs.replace
     judgements = tuple(
-        tie(
+        msgspec.structs.replace(
             found.get(id(pair)) or Judgement(case=pair.case, judge=judge.digest, score=0.5, same_answer=True),
             lengths=(len(pair.candidate), len(pair.baseline)),
             tags=pair.tags,
@@ -178,7 +177,8 @@ class _Questions:
         case = self.pairs[place[0]].case
         if self.judge.mode == "choice":
             return [ScoreRequest(text=label, messages=prompt.messages, case=case) for label in LABELS]
-        sampling = Sampling(max_tokens=self.judge.max_tokens, temperature=0.0)
+        schema = SCHEMA if self.judge.structured else msgspec.UNSET
+        sampling = Sampling(max_tokens=self.judge.max_tokens, temperature=0.0, schema=schema)
         return [Request(messages=prompt.messages, sampling=sampling, case=case)]
 
     def _reading(
@@ -251,10 +251,10 @@ def read_labels(logprobs: Sequence[Sequence[float | None]], *, candidate_first: 
     ours, theirs = (labels["A"], labels["B"]) if candidate_first else (labels["B"], labels["A"])
     best = max(values)
     score = 0.5 if labels["tie"] == best or ours == theirs else float(ours > theirs)
-    told = ", ".join(f"{label} {value:.2f}" for label, value in labels.items())
+    shown = ", ".join(f"{label} {value:.2f}" for label, value in labels.items())
     return OrderJudgement(
         score=score,
-        reason=f"{told}, other words {max(0.0, 1 - mass):.2f}",
+        reason=f"{shown}, other words {max(0.0, 1 - mass):.2f}",
         share=(ours + labels["tie"] / 2) / mass,
         labels=labels,
         leftover=max(0.0, 1 - mass),

@@ -49,13 +49,15 @@ _AGAIN: dict[Language, str] = {
 }
 _NOTHING: dict[Language, str] = {"en": "(the answer is empty)", "zh": "（回答为空）"}
 
-#: The form of a reply that servers can be held to.
-SCHEMA = {
-    "type": "object",
-    "properties": {"reason": {"type": "string"}, "verdict": {"type": "string", "enum": list(LABELS)}},
-    "required": ["reason", "verdict"],
-    "additionalProperties": False,
-}
+#: The form of a reply that servers can be held to, as a JSON Schema.
+SCHEMA = msgspec.json.encode(
+    {
+        "type": "object",
+        "properties": {"reason": {"type": "string"}, "verdict": {"type": "string", "enum": LABELS}},
+        "required": ["reason", "verdict"],
+        "additionalProperties": False,
+    }
+).decode()
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,8 +100,8 @@ def pair_prompt(
     room = max(2 * _LEAST_ROOM, context - taken - (0 if mode == "choice" else max_tokens) - _AROUND)
     candidate, baseline, shortened = shorten(pair.candidate, pair.baseline, room)
     first, second = (candidate, baseline) if candidate_first else (baseline, candidate)
-    # The same mark in both orders, and one that no contestant could have written.
-    nonce = nonce_of(pair.question, pair.candidate, pair.baseline)
+    # The same mark in both orders, whoever is the candidate, and one that no contestant could have written.
+    nonce = nonce_of(pair.question, *sorted((pair.candidate, pair.baseline)))
     values = {
         "question": fence(pair.question, "request", nonce),
         "reference": fence(pair.reference, "reference", nonce) if pair.reference.strip() else "",

@@ -12,9 +12,9 @@ import msgspec
 from harness.config import HarnessConfig, JudgeConfig
 from harness.errors import JudgeError, ModelError, unknown_name
 from harness.judges.judgement import JudgeIdentity, JudgeKind, JudgeMode
-from harness.judges.prompts import SCHEMA, prompt_digest
+from harness.judges.prompts import prompt_digest
 from harness.judges.rubric import Rubric, load_rubric
-from harness.models.endpoints import endpoint_of, endpoint_ref
+from harness.models.endpoints import endpoint_of
 from harness.models.refs import ModelRef
 
 REFERENCE, REPLAY = "reference", "replay:"
@@ -92,7 +92,7 @@ class JudgeRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             mode=self.mode,
             digest=self.digest,
             label="" if model is None else model.label,
-            reference=model.text if model is not None else self.file,
+            reference=model.text if model is not None else Path(self.file).name if self.file else "",
             engine="" if model is None else model.engine,
             dtype="" if model is None else model.dtype,
             model_digest="" if model is None else model.digest,
@@ -124,7 +124,7 @@ def resolve_judge(text: str, config: HarnessConfig, resolve_model: Callable[[str
     if "," in text:
         return _jury(text, [name.strip() for name in text.split(",")], config, resolve_model, root)
     try:
-        return _model_judge(text, JudgeConfig(model=text), config, resolve_model, root)
+        return _model_judge(text, JudgeConfig(model=text), resolve_model, root)
     except ModelError as error:
         known = (*config.judges, REFERENCE)
         raise JudgeError(
@@ -177,21 +177,18 @@ def _configured(
         found = resolve_judge(settings.model, config, resolve_model, root)
         return msgspec.structs.replace(found, name=name)
     try:
-        return _model_judge(name, settings, config, resolve_model, root)
+        return _model_judge(name, settings, resolve_model, root)
     except ModelError as error:
         raise JudgeError(f"{where} model: {error}") from error
 
 
-def _model_judge(
-    name: str, settings: JudgeConfig, config: HarnessConfig, resolve_model: Callable[[str], ModelRef], root: Path
-) -> JudgeRef:
+def _model_judge(name: str, settings: JudgeConfig, resolve_model: Callable[[str], ModelRef], root: Path) -> JudgeRef:
     rubric = load_rubric(settings.rubric, root)
     model = resolve_model(settings.model)
     mode: JudgeMode = "choice" if model.engine in _LOCAL else "verdict"
     if settings.mode != "auto":
         mode = settings.mode
-    if settings.structured:
-        model = _held_to_schema(name, model, mode, config)
+    _refuse_impossible(name, settings, model, mode)
     return JudgeRef(
         name=name,
         kind="model",
@@ -205,17 +202,20 @@ def _model_judge(
     )
 
 
-def _held_to_schema(name: str, model: ModelRef, mode: JudgeMode, config: HarnessConfig) -> ModelRef:
-    """The same endpoint, with a form of reply that the server enforces; part of what its answers depend on."""
+def _refuse_impossible(name: str, settings: JudgeConfig, model: ModelRef, mode: JudgeMode) -> None:
+    """What this engine cannot do, told before anything is asked."""
     endpoint = endpoint_of(model)
-    if endpoint is None or mode != "verdict":
+    where = f"[tool.harness.judges.{name}]"
+    if settings.structured and (model.engine in ("hf", "scripted") or mode != "verdict"):
         raise JudgeError(
-            f"[tool.harness.judges.{name}] structured = true: only an endpoint in verdict mode can be held to a "
-            "schema. Leave it out."
+            f"{where} structured = true: only a server in verdict mode can hold replies to a form. Leave it out."
         )
-    form = {"type": "json_schema", "json_schema": {"name": "judgement", "strict": True, "schema": SCHEMA}}
-    endpoint = msgspec.structs.replace(endpoint, extra_body={**endpoint.extra_body, "response_format": form})
-    return endpoint_ref(model.text, model.label, endpoint, config.egress)
+    scores = model.engine in _LOCAL or (endpoint is not None and endpoint.token_scores == "all")
+    if mode == "choice" and not scores:
+        raise JudgeError(
+            f'{where} mode = "choice": {model.label} does not tell the probability of a label. Use "verdict"; or, '
+            'where the server gives log-probabilities of a prompt, set token_scores = "all" of the endpoint.'
+        )
 
 
 def _jury(
@@ -243,7 +243,8 @@ def _replayed(text: str, root: Path) -> JudgeRef:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise JudgeError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
-    return JudgeRef(name=text, kind="replay", mode="recorded", file=str(path.resolve()), file_digest=digest)
+    name = f"{REPLAY}{path.name}"
+    return JudgeRef(name=name, kind="replay", mode="recorded", file=str(path.resolve()), file_digest=digest)
 
 
 def _key(text: str) -> str:

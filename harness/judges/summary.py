@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
+from harness.answers import Answer, Status
 from harness.judges.judgement import Fault, Judgement, OrderJudgement
 from harness.stats.preference import BothOrders, PositionBias, both_orders, position_bias
+from harness.stats.sequential import WinRateSequence
 from harness.stats.winrate import WinRate, win_rate
+
+#: What is asked of a win rate.
+Criterion = Literal["not worse", "better"]
 
 #: More unread judgements than this, and the judge is unfit.
 MOST_UNREAD = 0.02
@@ -113,3 +120,56 @@ def rate_of(judgements: Sequence[Judgement], *, confidence: float = 0.95) -> Win
     clusters = [j.variant_of or j.case for j in judgements]
     own = clusters if len(set(clusters)) < len(clusters) else None
     return win_rate([j.score for j in judgements], own, confidence=confidence)
+
+
+def sequence_answer(sequence: WinRateSequence, judged: int, total: int) -> Answer:
+    """Which is preferred, by evidence that may be looked at at any time: nothing else may be read off an early stop."""
+    low, high = sequence.interval.low, sequence.interval.high
+    told = (
+        f"win rate {sequence.interval.estimate:.1%}, {low:.1%} to {high:.1%} at all times (e = {sequence.e_value:.3g})"
+    )
+    of = f"{judged} of {total} pairs judged"
+    if sequence.decided == "above":
+        return Answer(status="PASS", reason=f"{told}: preferred, {of}")
+    if sequence.decided == "below":
+        return Answer(status="FAIL", reason=f"{told}: the baseline is preferred, {of}")
+    return Answer(status="INCONCLUSIVE", reason=f"{told}: no preference is proven, {of}")
+
+
+def win_rate_answer(judgements: Sequence[Judgement], criterion: Criterion, margin: float) -> Answer:
+    """Is the candidate not worse, or better, by these judgements? Whether they may decide is not asked here."""
+    if judgements and all(j.same_answer for j in judgements):
+        if criterion == "better":
+            return Answer(status="FAIL", reason="same answers, so nothing improved")
+        return Answer(status="PASS", reason="same answers")
+    confidence = 0.95 if criterion == "better" else 0.90
+    rate = rate_of(judgements, confidence=confidence)
+    if rate is None:
+        return Answer(status="INVALID", reason=f"none of {len(judgements)} judgements could be read")
+    low, high = rate.interval.low, rate.interval.high
+    bar = 0.5 if criterion == "better" else 0.5 - margin
+    counts = f"{rate.wins} won, {rate.ties} tied, {rate.losses} lost of {len(judgements)}, win rate {rate.estimate:.1%}"
+    status: Status = "INCONCLUSIVE"
+    if criterion == "better":
+        if low > bar:
+            status, said = "PASS", f"preferred, {low:.1%} at least"
+        elif high < bar:
+            status, said = "FAIL", f"the baseline is preferred, {high:.1%} at most"
+        else:
+            said = f"no preference is proven ({low:.1%} to {high:.1%})"
+    elif low > bar:
+        status, said = "PASS", f"win rates up to {bar:.0%} are ruled out, {low:.1%} at least"
+    elif high < bar:
+        status, said = "FAIL", f"the baseline is preferred, {high:.1%} at most, and {bar:.0%} is the least"
+    else:
+        said = f"win rates up to {bar:.0%} are not ruled out ({low:.1%} at least){_more(rate, bar)}"
+    return Answer(status=status, reason=f"{counts}: {said}")
+
+
+def _more(rate: WinRate, bar: float) -> str:
+    """How many more pairs would settle it, if the rate stays; nothing where they would not."""
+    room, reach = rate.estimate - bar, rate.estimate - rate.interval.low
+    if room <= 0:
+        return ""
+    more = math.ceil(rate.interval.n * ((reach / room) ** 2 - 1))
+    return f"; {more} more pairs would settle it" if more > 0 else ""

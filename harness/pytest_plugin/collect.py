@@ -76,9 +76,9 @@ def lane_of(item: pytest.Item, case: GoldenCase) -> Lane:
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
-    """One item per case, or per set for `scores`; `retention` sees all sets of the marker at once."""
+    """One item per case, or per set for `scores` and `comparisons`; `retention` sees all sets of the marker at once."""
     names = metafunc.fixturenames
-    if not {"case", "scores", "retention"} & set(names):
+    if not {"case", "scores", "comparisons", "retention"} & set(names):
         return
     try:
         sets = golden_sets(metafunc.config, patterns_of(metafunc.definition))
@@ -98,6 +98,9 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     if "scores" in names:
         scored = [s for s in sets if scorable(s)]
         metafunc.parametrize("scores", scored, ids=[s.name for s in scored], indirect=True)
+    if "comparisons" in names:
+        compared = [s for s in sets if s.kind == "ask"]
+        metafunc.parametrize("comparisons", compared, ids=[s.name for s in compared], indirect=True)
     if "retention" in names:
         metafunc.parametrize("retention", [sets], ids=["+".join(patterns_of(metafunc.definition))], indirect=True)
 

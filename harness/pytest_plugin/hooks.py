@@ -11,30 +11,35 @@ import msgspec
 import pytest
 
 from harness.config import HarnessConfig, Project
-from harness.errors import HarnessError, Inconclusive, Invalid
+from harness.errors import Advisory, HarnessError, Inconclusive, Invalid
 from harness.generation import GenerationStats
+from harness.judges.refs import JudgeRef
+from harness.naming import resolve_project_judge
 from harness.pytest_plugin import collect
-from harness.pytest_plugin.lanes import OUTCOME, TOLD, asks_model, hand_over, run_item
+from harness.pytest_plugin.lanes import OUTCOME, TOLD, UNJUDGED, asks_model, hand_over, run_item
 from harness.pytest_plugin.results import RunResults
+from harness.pytest_plugin.roles import ModelRefs, against_itself, resolve_refs
 from harness.pytest_plugin.session import (
     SESSION,
     HarnessSession,
-    ModelRefs,
-    against_itself,
+    case_param,
     check_samples,
     in_worker,
     report_folder,
-    resolve_refs,
 )
 from harness.pytest_plugin.terminal import ProgressLine, write_foresight, write_summary
 
-WHOLE_SET = frozenset({"scores", "retention"})
+WHOLE_SET = frozenset({"scores", "comparisons", "retention"})
+
+#: Fixtures that a judge's word is needed for.
+JUDGED = frozenset({"comparisons", "judgement"})
 
 #: Our word, letter and colour for each outcome that pytest does not know.
 WORDS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "missed": ("missed", "m", ("MISSED", {"yellow": True})),
     "unstable": ("unstable", "u", ("UNSTABLE", {"yellow": True})),
     "inconclusive": ("inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})),
+    "advisory": ("advisory", "a", ("ADVISORY", {"yellow": True})),
     "invalid": ("invalid", "V", ("INVALID", {"red": True})),
     "error": ("error", "E", ("ERROR", {"red": True})),
 }
@@ -43,12 +48,13 @@ WORDS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 def activate(config: pytest.Config) -> None:
     """Called once `--model` is seen: resolve the models (in the controller) and register the hooks."""
     try:
-        project, refs, run_key = _travelled(config) if in_worker(config) else _resolved(config)
+        project, refs, judge, run_key = _travelled(config) if in_worker(config) else _resolved(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     session = HarnessSession(
         project,
         refs,
+        judge=judge,
         samples=config.getoption("harness_samples", 1),
         store_only=bool(config.getoption("harness_store_only", False)),
         max_cost=config.getoption("harness_max_cost", None),
@@ -65,7 +71,7 @@ def activate(config: pytest.Config) -> None:
         config.pluginmanager.register(ControllerHooks(results, run_key), "harness-controller")
 
 
-def _resolved(config: pytest.Config) -> tuple[Project, ModelRefs, str]:
+def _resolved(config: pytest.Config) -> tuple[Project, ModelRefs, JudgeRef | None, str]:
     project = collect.project(config)
     check_samples(config.getoption("harness_samples", 1), project)
     refs = resolve_refs(
@@ -79,13 +85,20 @@ def _resolved(config: pytest.Config) -> tuple[Project, ModelRefs, str]:
     variant = config.getoption("harness_aa", None)
     if variant is not None:
         refs = against_itself(refs, variant)
-    return project, refs, uuid.uuid4().hex[:12]
+    judge = resolve_project_judge(
+        project,
+        config.getoption("harness_judge", None),
+        config.getoption("harness_device", None),
+        config.getoption("harness_dtype", None),
+    )
+    return project, refs, judge, uuid.uuid4().hex[:12]
 
 
-def _travelled(config: Any) -> tuple[Project, ModelRefs, str]:
+def _travelled(config: Any) -> tuple[Project, ModelRefs, JudgeRef | None, str]:
     sent = config.workerinput["harness"]
     project = Project(root=config.rootpath, config=msgspec.json.decode(sent["config"], type=HarnessConfig))
-    return project, msgspec.json.decode(sent["refs"], type=ModelRefs), sent["run_key"]
+    judge = msgspec.json.decode(sent["judge"], type=JudgeRef | None)
+    return project, msgspec.json.decode(sent["refs"], type=ModelRefs), judge, sent["run_key"]
 
 
 class LaneHooks:
@@ -109,8 +122,10 @@ class LaneHooks:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         # The batch runs outside of any item's own time, so --durations and timeouts stay true. Its error is raised
         # again where a fixture asks for an answer.
-        if not self.session.asked and (asks_model(item) or not WHOLE_SET.isdisjoint(_fixtures(item))):
+        if not self.session.asked and (asks_model(item) or not (WHOLE_SET | JUDGED).isdisjoint(_fixtures(item))):
             self.session.ask_quietly()
+        if not JUDGED.isdisjoint(_fixtures(item)):
+            self.session.judge_quietly()
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)
@@ -137,6 +152,8 @@ class LaneHooks:
             _retell(report, call, status)
         if call.when == "call" or report.outcome != "passed":
             told: dict[str, Any] = {"status": status}
+            if item.stash.get(UNJUDGED, False):
+                told["unjudged"] = True
             if outcome is not None:
                 # Only builtins travel from a worker.
                 told["case"] = msgspec.to_builtins(outcome) if self.session.worker else outcome
@@ -148,6 +165,9 @@ class LaneHooks:
                 if "scores" in callspec.params:
                     tables = self.session.classifications(callspec.params["scores"])
                     told["classifications"] = msgspec.to_builtins(tables)
+            compared = _compared(item) if self.session.judge is not None else None
+            if compared is not None:
+                told["compared"] = compared
             setattr(report, TOLD, told)
         return report
 
@@ -161,6 +181,8 @@ class LaneHooks:
         output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
         if output is not None and self.session.stats is not None:
             output["harness"] = msgspec.to_builtins(self.session.stats)
+        if output is not None and self.session.pairs.judged is not None:
+            output["harness_judge"] = self.session.pairs.spent()
 
 
 class ControllerHooks:
@@ -175,6 +197,7 @@ class ControllerHooks:
         session = self.results.session
         node.workerinput["harness"] = {
             "refs": msgspec.json.encode(session.refs).decode(),
+            "judge": msgspec.json.encode(session.judge).decode(),
             "config": msgspec.json.encode(session.project.config).decode(),
             "run_key": self.run_key,
         }
@@ -185,6 +208,7 @@ class ControllerHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
+        self.results.session.pairs.add_spent(getattr(node, "workeroutput", {}).get("harness_judge", {}))
         stats = getattr(node, "workeroutput", {}).get("harness")
         if stats is not None:
             self.results.session.add_stats(msgspec.convert(stats, GenerationStats))
@@ -219,6 +243,18 @@ class ControllerHooks:
         write_summary(terminalreporter, self.results)
 
 
+def _compared(item: pytest.Item) -> list[Any] | None:
+    """The set and the cases whose pairs this item reads, and whether the whole set is asserted; None for others."""
+    if JUDGED.isdisjoint(_fixtures(item)):
+        return None
+    callspec = getattr(item, "callspec", None)
+    params = callspec.params if callspec is not None else {}
+    if "comparisons" in params:
+        return [params["comparisons"].name, [case.id for case in params["comparisons"].cases], True]
+    param = case_param(item)
+    return None if param is None else [param.set.name, [param.case.id], True]
+
+
 def _fixtures(item: pytest.Item) -> tuple[str, ...]:
     return tuple(getattr(item, "fixturenames", ()))
 
@@ -232,6 +268,8 @@ def _status_of(item: pytest.Item, report: pytest.TestReport, call: pytest.CallIn
         return "inconclusive"
     if isinstance(error, Invalid):
         return "invalid"
+    if isinstance(error, Advisory):
+        return "advisory"
     if isinstance(error, HarnessError):
         return "error"
     if call.when != "call" or not asks_model(item):
@@ -248,7 +286,7 @@ def _retell(report: pytest.TestReport, call: pytest.CallInfo[None], status: str)
     assert call.excinfo is not None, "only an exception has a status of ours"
     message = str(call.excinfo.value)
     path, line, _ = report.location
-    if status == "inconclusive":
+    if status in ("inconclusive", "advisory"):
         report.outcome = "skipped"
         report.longrepr = (path, (line or 0) + 1, message)
     elif status in ("invalid", "error"):

@@ -42,6 +42,9 @@ class CaseOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 OUTCOME = pytest.StashKey[CaseOutcome]()
 
+#: A test that was skipped because no judge is set.
+UNJUDGED = pytest.StashKey[bool]()
+
 #: Attribute of a test report that carries what we know of it to the controller; from a worker as builtins.
 TOLD = "harness"
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from harness.comparisons import Comparisons
     from harness.golden import GoldenCase
+    from harness.judges.judgement import Judgement
     from harness.models import Response
     from harness.pytest_plugin.session import HarnessSession
     from harness.retention import Retention
@@ -32,11 +34,21 @@ BASELINE = "what to compare with (default: the alias 'baseline', else the candid
 MAX_COST = "stop asking once new answers have cost this much, by the endpoints' prices: INVALID, answers are kept"
 SAMPLES = "independent samples per case; needs a temperature in [tool.harness.sampling]"
 
+NO_JUDGE = (
+    "no judge compares the answers: add --judge=NAME (of [tool.harness.judges], or a model reference), or set "
+    "[tool.harness] judge; the rest of the gate stands. See docs/judges.md"
+)
+JUDGE = (
+    "who compares the answers in pairs: a name of [tool.harness.judges], several with commas between, a model "
+    "reference, reference, replay:FILE (default: [tool.harness] judge)"
+)
+
 AA = "ask the baseline against itself: again, batch (another size) or dtype (another format); see harness gate --aa"
 
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--model", {"metavar": "REF", "help": CANDIDATE}),
     ("--baseline", {"metavar": "REF", "help": BASELINE}),
+    ("--judge", {"metavar": "NAME", "help": JUDGE}),
     ("--samples", {"metavar": "K", "type": int, "default": 1, "help": SAMPLES}),
     ("--aa", {"metavar": "HOW", "choices": ("again", "batch", "dtype"), "help": AA}),
     ("--store-only", {"action": "store_true", "help": "use stored answers only; never load a model"}),
@@ -125,6 +137,19 @@ def scores(request: pytest.FixtureRequest) -> Scores:
 
 
 @pytest.fixture
+def comparisons(request: pytest.FixtureRequest) -> Comparisons:
+    """Both models' answers to the golden set, compared in pairs by a judge: `comparisons.not_worse()`."""
+    return _judged_session(request).comparisons(request.param)
+
+
+@pytest.fixture
+def judgement(request: pytest.FixtureRequest, case: GoldenCase) -> Judgement:
+    """What the judge said of this case: `judgement.preferred`, `judgement.score`, `judgement.reason`."""
+    param = _param(request)
+    return _judged_session(request).comparisons(param.set).judgement(param.case.id)
+
+
+@pytest.fixture
 def retention(request: pytest.FixtureRequest) -> Retention:
     """Forgetting probes over all golden sets of the marker, against baseline and root base."""
     return _session(request).retention(request.param)
@@ -147,6 +172,17 @@ def _session(request: pytest.FixtureRequest) -> HarnessSession:
     session = request.config.stash.get(SESSION, None)
     if session is None:
         pytest.skip(NO_MODEL)
+    return session
+
+
+def _judged_session(request: pytest.FixtureRequest) -> HarnessSession:
+    """The session, where it has a judge; else the test is skipped, and the run says so."""
+    session = _session(request)
+    if session.judge is None:
+        from harness.pytest_plugin.lanes import UNJUDGED
+
+        request.node.stash[UNJUDGED] = True
+        pytest.skip(NO_JUDGE)
     return session
 
 

@@ -19,23 +19,23 @@ from harness.controls import CODE, control
 from harness.errors import HarnessError, RecordError
 from harness.gate import Verdict, decide
 from harness.golden import GoldenSet
+from harness.judges.judgement import JudgedSet
 from harness.measures.classes import Classification
 from harness.models import Response
 from harness.models.refs import ModelRef
 from harness.noise import NOT_A_VERDICT, applied, measured_on_another, read_floor
+from harness.pytest_plugin.cases import beyond, case_result
 from harness.pytest_plugin.collect import golden_sets
 from harness.pytest_plugin.completeness import partial_because
+from harness.pytest_plugin.judging import texts_of
 from harness.pytest_plugin.lanes import TOLD, CaseOutcome
 from harness.pytest_plugin.session import HarnessSession
 from harness.record import (
-    CaseResult,
     ModelIdentity,
-    Role,
     RunRecord,
     SetNoise,
     SetResult,
     SuiteAnswer,
-    TestResult,
     write_record,
 )
 
@@ -66,6 +66,8 @@ class RunResults:
         self._ended: set[str] = set()
         self._outcomes: dict[tuple[str, str], dict[str, CaseOutcome]] = {}
         self._retention: dict[str, None] = {}
+        self._compared: dict[str, set[str]] = {}
+        self._notes: dict[str, None] = {}
         self._answers: list[SuiteAnswer] = []
         self._classifications: dict[tuple[str, str], Classification] = {}
         self._errors: list[SuiteAnswer] = []
@@ -92,6 +94,12 @@ class RunResults:
             if report.failed:
                 self._errors.append(_answer(report, "INVALID"))
             return
+        if told.get("unjudged"):
+            self._notes[f"not judged: {report.nodeid.partition('[')[0]}: {_skip_reason(report)}"] = None
+            return
+        if "compared" in told:
+            name, cases, _ = told["compared"]
+            self._compared.setdefault(name, set()).update(cases)
         if "sets" in told:
             self._retention.update(dict.fromkeys(told["sets"]))
         for table in msgspec.convert(told.pop("classifications", ()), tuple[Classification, ...]):
@@ -107,6 +115,8 @@ class RunResults:
         if status == "inconclusive":
             self.inconclusive += 1
             self._answers.append(_answer(report, "INCONCLUSIVE"))
+        elif status == "advisory":
+            self._notes[_answer(report, "PASS").reason] = None
         elif status == "invalid":
             self._answers.append(_answer(report, "INVALID"))
         elif status == "error" or (report.failed and report.when != "call"):
@@ -135,7 +145,8 @@ class RunResults:
 
     def conclude(self, session: pytest.Session) -> None:
         """Write the record, decide, and report one item per golden set."""
-        if self.config.option.collectonly or not (self._outcomes or self._retention or self._answers or self._errors):
+        seen = self._outcomes or self._retention or self._compared or self._answers or self._errors
+        if self.config.option.collectonly or not seen:
             return
         texts: dict[str, Response] = {}
         try:
@@ -175,6 +186,7 @@ class RunResults:
         policy = self.session.project.config.gate
         sets = tuple(self._set_results(texts))
         noise, notes = self._noise(sets)
+        judged = self._judged(texts)
         record = RunRecord(
             run_id=run_id,
             created=datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(timespec="seconds"),
@@ -190,19 +202,20 @@ class RunResults:
             answers=tuple(sorted(self._answers, key=lambda a: a.test)),
             errors=tuple(sorted(self._errors, key=lambda a: a.test)),
             classifications=tuple(self._classifications[key] for key in sorted(self._classifications)),
+            judged=judged,
             partial=self.partial(unended=len(self._expected - self._ended)),
             samples=self.session.samples,
             noise=noise,
-            notes=(*notes, *_unverifiable(refs.roles().values())),
+            notes=(*notes, *_unverifiable(refs.roles().values()), *self._notes),
             phases=self._phases(),
             usage=self._usage(),
             versions=_versions(),
         )
-        if self.session.stats is not None:
-            own = record.answer_keys()
-            record = msgspec.structs.replace(
-                record, asked=tuple(key for key in self.session.stats.asked if key not in own)
-            )
+        asked = () if self.session.stats is None else self.session.stats.asked
+        if self.session.pairs.judged is not None:
+            asked = (*asked, *self.session.pairs.judged.asked)
+        own = record.answer_keys()
+        record = msgspec.structs.replace(record, asked=tuple(key for key in asked if key not in own))
         self.record = write_record(self.folder, record, texts)
 
     def _noise(self, sets: Sequence[SetResult]) -> tuple[tuple[SetNoise, ...], tuple[str, ...]]:
@@ -247,7 +260,7 @@ class RunResults:
                 measured = msgspec.structs.replace(self.session.measure(golden), path=path)
                 self._keep_texts(golden, measured, texts)
                 yield measured
-            seen = _beyond(by_set.get(golden.name, {}), measured)
+            seen = beyond(by_set.get(golden.name, {}), measured)
             if not seen:
                 continue
             result = SetResult(
@@ -257,11 +270,23 @@ class RunResults:
                 digest=golden.digest,
                 kind=golden.kind,
                 cases=tuple(
-                    _case_result(golden, i, seen[case.id]) for i, case in enumerate(golden.cases) if case.id in seen
+                    case_result(golden, i, seen[case.id]) for i, case in enumerate(golden.cases) if case.id in seen
                 ),
             )
             self._keep_texts(golden, result, texts)
             yield result
+
+    def _judged(self, texts: dict[str, Response]) -> tuple[JudgedSet, ...]:
+        """The pairs that a judge compared; none where the judge failed, which its tests have told."""
+        names = tuple(sorted(self._compared))
+        sets = golden_sets(self.config, names) if names else ()
+        try:
+            found = tuple(self.session.judged_sets(sets, self._compared))
+        except HarnessError:
+            return ()
+        for golden, judged in zip(sets, found, strict=False):
+            texts.update(texts_of(golden, judged, self.session.texts))
+        return tuple(msgspec.structs.replace(one, asserted=one.judge.kind != "reference") for one in found)
 
     def _control(self, golden: GoldenSet, path: str) -> None:
         """A set that cannot tell right from wrong makes the run INVALID, whatever the models answered."""
@@ -298,10 +323,11 @@ class RunResults:
         return seconds
 
     def _usage(self) -> dict[str, float]:
-        stats = self.session.stats
+        stats, judged = self.session.stats, self.session.pairs.spent()
         if stats is None or not stats.generated:
-            return {}
+            return judged
         usage = {"prompt_tokens": float(stats.prompt_tokens), "completion_tokens": float(stats.completion_tokens)}
+        usage |= judged
         return usage if stats.cost is None else {**usage, "cost": stats.cost}
 
     def _run_id(self) -> str:
@@ -314,68 +340,6 @@ class RunResults:
             unique = f"{run_id}-{number}"
             number += 1
         return unique
-
-
-def _case_result(golden: GoldenSet, index: int, tests: dict[str, CaseOutcome]) -> CaseResult:
-    case = golden.cases[index]
-    outcomes = list(tests.values())
-    longest = max(outcomes, key=lambda o: len(o.keys))
-    answers: dict[Role, tuple[str, ...]] = {"candidate": tuple(longest.keys)}
-    if longest.baseline_keys:
-        answers["baseline"] = tuple(longest.baseline_keys)
-    baselines = [o.baseline for o in outcomes if o.baseline is not None]
-    return CaseResult(
-        case=case.id,
-        line=golden.lines[index],
-        candidate=_all_pass([o.candidate for o in outcomes]),
-        baseline=_all_pass(baselines) if len(baselines) == len(outcomes) else None,
-        weight=case.weight,
-        tags=case.tags,
-        variant_of=case.variant_of,
-        tests=tuple(
-            TestResult(
-                test=o.test,
-                lane=o.lane,
-                candidate=_mean(o.candidate),
-                baseline=None if o.baseline is None else _mean(o.baseline),
-                explanation=o.explanation,
-                # Counted and shown, not broken.
-                unstable=o.status == "unstable",
-            )
-            for o in sorted(outcomes, key=lambda o: o.test)
-        ),
-        answers=answers,
-        same_answer=longest.same,
-        cut_off=max(o.cut_off for o in outcomes),
-        samples=len(_columns([o.candidate for o in outcomes])),
-    )
-
-
-def _all_pass(samples: list[tuple[int, ...]]) -> float:
-    """Share of samples in which every test passed; tests that judge all samples at once hold for each."""
-    return _mean([int(all(column)) for column in _columns(samples)])
-
-
-def _columns(samples: list[tuple[int, ...]]) -> list[list[int]]:
-    """By sample, what each test said of it."""
-    width = max(len(s) for s in samples)
-    return [[s[i] if len(s) > 1 else s[0] for s in samples] for i in range(width) if _in_all(samples, i)]
-
-
-def _in_all(samples: list[tuple[int, ...]], index: int) -> bool:
-    # A red line may have more samples than the rate tests of its case; only shared ones make a case's share.
-    return all(len(s) == 1 or index < len(s) for s in samples)
-
-
-def _mean(values: Sequence[int]) -> float:
-    return sum(values) / len(values)
-
-
-def _beyond(seen: dict[str, dict[str, CaseOutcome]], measured: SetResult | None) -> dict[str, dict[str, CaseOutcome]]:
-    """The outcomes that the retention probes have not recorded already: a check counts once per case."""
-    known = set() if measured is None else {(c.case, t.test) for c in measured.cases for t in c.tests}
-    kept = {case: {n: o for n, o in tests.items() if (case, n) not in known} for case, tests in seen.items()}
-    return {case: tests for case, tests in kept.items() if tests}
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -393,6 +357,11 @@ def _answer(report: pytest.TestReport, status: Status) -> SuiteAnswer:
     if rest.lstrip().startswith("+  where"):
         reason = head.removeprefix("AssertionError: ").removeprefix("assert ").removeprefix("FAIL: ")
     return SuiteAnswer(test=report.nodeid, status=status, reason=reason.strip()[:2000])
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr or "")
+    return reason.removeprefix("Skipped: ")
 
 
 def _set_report(name: str, path: str, when: Any, answer: Answer) -> pytest.TestReport:

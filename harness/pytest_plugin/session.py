@@ -5,26 +5,28 @@ from __future__ import annotations
 import contextlib
 import datetime
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import filelock
 import msgspec
 import pytest
 
+from harness.comparisons import Comparisons
 from harness.config import Project
 from harness.errors import ConfigError, GenerationError, HarnessError
 from harness.foresight import Foresight, PlannedSet, foresee
 from harness.generation import Answers, GenerationPlan, GenerationStats, Progress, case_requests, run
 from harness.golden import GoldenCase, GoldenSet
+from harness.judges.judgement import JudgedSet
+from harness.judges.refs import JudgeRef
 from harness.measures.classes import Classification
 from harness.models import Response, Sampling
-from harness.models.refs import ModelRef, resolve
-from harness.noise import Variant, once_more
+from harness.models.refs import ModelRef
 from harness.pytest_plugin.collect import LANE, CaseParam, lane_of
-from harness.pytest_plugin.stored import StoredNames
+from harness.pytest_plugin.judging import JudgedSets
+from harness.pytest_plugin.roles import ModelRefs
 from harness.record import Role, SetResult, newest_record
-from harness.registry import Registry
 from harness.retention import Retention, measure, plan_retention
 from harness.retention.measurement import can_score
 from harness.scores import Scores, score_set
@@ -33,75 +35,6 @@ from harness.waivers import find_waiver, in_force
 
 #: A break of a red line under sampling is confirmed by this many samples; more than one passing = unstable.
 RED_LINE_SAMPLES = 5
-
-
-class ModelRefs(msgspec.Struct, frozen=True, kw_only=True):
-    """The roles of a run, resolved once in the controller. `root` is the candidate's base with no adapter."""
-
-    candidate: ModelRef
-    baseline: ModelRef | None
-    root: ModelRef | None
-
-    def roles(self) -> dict[Role, ModelRef]:
-        """The roles that are filled."""
-        roles: dict[Role, ModelRef] = {"candidate": self.candidate}
-        if self.baseline is not None:
-            roles["baseline"] = self.baseline
-        if self.root is not None:
-            roles["root"] = self.root
-        return roles
-
-
-def resolve_refs(
-    project: Project,
-    model: str,
-    baseline: str | None,
-    device: str | None,
-    dtype: str | None,
-    *,
-    store_only: bool = False,
-) -> ModelRefs:
-    """Who is judged against whom. The baseline defaults to the alias `baseline`, else to the candidate's base.
-
-    With `store_only`, models whose weights are not here are those of the store; one of an imported run is compared
-    with whom that run compared it with.
-    """
-    registry = Registry(project.registry)
-    stored = StoredNames(project.store, dtype or project.config.dtype) if store_only else None
-
-    def one(text: str) -> ModelRef:
-        return local(text) if stored is None else stored.resolve(text, local)
-
-    def local(text: str) -> ModelRef:
-        return resolve(
-            text,
-            lookup=registry.lookup,
-            known=registry.known,
-            root=project.root,
-            device=device or project.config.device,
-            dtype=dtype or project.config.dtype,
-            batch_size=project.config.batch_size,
-            endpoints=project.config.endpoints,
-            egress=project.config.egress,
-        )
-
-    candidate = one(model)
-    root = candidate.root if candidate.adapter is not None else None
-    if baseline is not None:
-        return ModelRefs(candidate=candidate, baseline=one(baseline), root=root)
-    travelled = stored.baseline_of(candidate) if stored is not None else None
-    if travelled is not None:
-        return ModelRefs(candidate=candidate, baseline=travelled, root=root)
-    if registry.alias("baseline") is not None:
-        return ModelRefs(candidate=candidate, baseline=one("baseline"), root=root)
-    return ModelRefs(candidate=candidate, baseline=root, root=root)
-
-
-def against_itself(refs: ModelRefs, variant: Variant) -> ModelRefs:
-    """The baseline in both roles, the second time asked once more."""
-    if refs.baseline is None:
-        raise ConfigError(f"--aa={variant}: there is no baseline to ask again. Name one with --baseline.")
-    return ModelRefs(candidate=once_more(refs.baseline, variant), baseline=refs.baseline, root=None)
 
 
 class HarnessSession:
@@ -120,6 +53,7 @@ class HarnessSession:
         strict: bool,
         run_key: str,
         worker: bool,
+        judge: JudgeRef | None = None,
         max_cost: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -143,6 +77,18 @@ class HarnessSession:
         self._sampling: dict[str, Sampling] = {}
         self._scores: dict[str, Scores] = {}
         self._retention: dict[str, Retention] = {}
+        self.judge = judge
+        self.pairs = JudgedSets(
+            project,
+            refs.roles(),
+            judge,
+            sampling=self.sampling,
+            run_key=run_key,
+            worker=worker,
+            store_only=store_only,
+            max_cost=max_cost,
+            on_progress=on_progress,
+        )
 
     def plan(self, items: Iterable[pytest.Item]) -> None:
         """Read off the selected items' fixtures which model must answer which case."""
@@ -151,6 +97,8 @@ class HarnessSession:
             if param is not None:
                 lane = item.stash[LANE] = lane_of(item, param.case)
                 self._plan_case(param, red_line=lane == "red_line")
+                if self.judge is not None and "judgement" in getattr(item, "fixturenames", ()):
+                    self.pairs.want(param.set, param.case.id)
                 continue
             callspec = getattr(item, "callspec", None)
             if callspec is None:
@@ -158,6 +106,11 @@ class HarnessSession:
             if "scores" in callspec.params:
                 for case in callspec.params["scores"].cases:
                     self._plan_case(CaseParam(callspec.params["scores"], case), red_line=False)
+            if "comparisons" in callspec.params and self.judge is not None:
+                compared: GoldenSet = callspec.params["comparisons"]
+                for case in compared.cases:
+                    self._plan_case(CaseParam(compared, case), red_line=False)
+                self.pairs.want(compared)
             if "retention" in callspec.params:
                 for golden_set in callspec.params["retention"]:
                     for ref in self.refs.roles().values():
@@ -204,6 +157,34 @@ class HarnessSession:
         """Run the batch now and keep its error for whoever reads `answers`."""
         with contextlib.suppress(HarnessError):
             _ = self.answers
+
+    def judge_quietly(self) -> None:
+        """Judge all pairs now, where the answers are there, and keep an error for whoever reads `comparisons`."""
+        if self._answers is not None:
+            self.pairs.ask(self._answers)
+
+    def comparisons(self, golden_set: GoldenSet) -> Comparisons:
+        """The set's answers, compared in pairs."""
+        return self.pairs.comparisons(golden_set, self.answers)
+
+    def judged_sets(self, sets: Sequence[GoldenSet], cases: Mapping[str, set[str]]) -> Iterator[JudgedSet]:
+        """What the record keeps of these cases' pairs. Where workers asked the judge, read from the store."""
+        answers = self._answers
+        if answers is None and self.pairs.incomparable is None:
+            plan = GenerationPlan()
+            for golden_set in sets:
+                for case in golden_set.cases:
+                    if case.id in cases[golden_set.name]:
+                        self.pairs.want(golden_set, case.id)
+                        request = case_requests(case, self.sampling(golden_set), 1)[0]
+                        for ref in self.refs.roles().values():
+                            plan.ask(ref, request)
+            with Store(self.project.store) as store:
+                answers = run(plan, store, store_only=True)
+            self.pairs.ask(answers, store_only=True)
+        for golden_set in sets:
+            if answers is not None:
+                yield self.pairs.comparisons(golden_set, answers).judged
 
     def responses(self, param: CaseParam, role: Role, *, limit: int | None = None) -> tuple[Response, ...]:
         """The samples of one case's answer by one role; the run's `samples` of them unless `limit` asks for more."""

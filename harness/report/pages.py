@@ -23,7 +23,7 @@ from harness.verdict import SetVerdict, Verdict
 KINDS: tuple[Kind, ...] = ("ratchet", "broken", "missed", "gained", "held", "passed")
 
 #: What was typed before the record's arguments.
-_PROGRAMS = {"suites": "pytest", "scores": "harness compare"}
+_PROGRAMS = {"suites": "pytest", "scores": "harness compare", "judged": "harness judge run"}
 
 Word = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "PARTIAL"]
 
@@ -199,7 +199,7 @@ def _reasons(record: RunRecord, verdict: Verdict) -> tuple[Said, ...]:
 
 def _next_steps(word: Word, record: RunRecord) -> tuple[tuple[str, str], ...]:
     """(what for, command)."""
-    if record.source == "scores":
+    if record.source != "suites":
         return _next_comparison(word, record)
     label, reference = visible(record.candidate.label), visible(record.candidate.reference)
     again = f"harness gate {reference}"

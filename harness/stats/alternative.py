@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -13,6 +14,8 @@ from harness.errors import StatisticsError
 #: With fewer pairs per person the test has next to no power. Source: the paper's advice.
 FEWEST_PAIRS = 30
 FEWEST_PEOPLE = 3
+
+_Item = TypeVar("_Item", bound=Hashable)
 
 
 class AlternativeAnnotator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,8 +46,8 @@ class AlternativeAnnotator(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
 
 def alternative_annotator(
-    judge: Mapping[Hashable, object],
-    people: Mapping[str, Mapping[Hashable, object]],
+    judge: Mapping[_Item, object],
+    people: Mapping[str, Mapping[_Item, object]],
     *,
     cost_benefit: float = 0.15,
     alpha: float = 0.05,
@@ -63,7 +66,7 @@ def alternative_annotator(
         )
     p_values: list[float] = []
     advantages: list[float] = []
-    shared: set[Hashable] = set()
+    shared: set[_Item] = set()
     for name, labels in people.items():
         wins, losses = [], []
         for item, label in labels.items():

@@ -11,7 +11,7 @@ from harness.config import HarnessConfig, Project
 from harness.errors import ModelError
 from harness.models import Response
 from harness.models.refs import ModelRef
-from harness.pytest_plugin.session import ModelRefs, resolve_refs
+from harness.pytest_plugin.roles import ModelRefs, resolve_refs
 from harness.store import Store
 from harness.store.identities import KnownModel, KnownRun
 

@@ -1,0 +1,189 @@
+"""`harness judge`: what a judge is worth, and two files of answers compared by one."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.status import FAILED, PASSED
+
+if TYPE_CHECKING:
+    from harness.config import Project
+    from harness.judges.judgement import JudgedSet
+    from harness.judges.refs import JudgeRef
+
+_MAX_COST = "Stop asking endpoints once new replies have cost this much; finished ones are kept."
+
+
+@click.group()
+def judge() -> None:
+    """Calibrate a judge, or let one compare two files of answers."""
+
+
+@judge.command()
+@click.argument("name")
+@click.option(
+    "--labels",
+    "labels_file",
+    type=click.Path(path_type=Path),
+    help='People\'s labels, JSONL: {"id", "input", "a", "b", "winner": "a" | "b" | "tie", "rater"}; rows without a '
+    "winner are only judged.",
+)
+@click.option("--max-cost", type=click.FloatRange(min=0), metavar="AMOUNT", help=_MAX_COST)
+def card(name: str, labels_file: Path | None, max_cost: float | None) -> int:
+    """Find out whether the judge NAME is fit to gate, and keep its card.
+
+    Asks it about pairs whose right verdict is known: identical, empty and damaged answers, in both orders, padded and
+    listed ones, and answers that speak to the judge. The card is good for exactly this model, prompt and rubric.
+
+    Exit status: 0 fit, 1 unfit, 4 wrong usage, 11 the judge could not be asked.
+    """
+    from harness.config import load_project
+    from harness.judges.calibration import calibrate, card_lines
+    from harness.judges.cards import read_card, write_card
+    from harness.judges.human import read_labels_file
+    from harness.report.visible import visible
+    from harness.store import Store
+
+    project = load_project(Path.cwd())
+    ref = _resolve(project, name)
+    labels = [] if labels_file is None else read_labels_file(labels_file)
+    with Store(project.store) as store:
+        found = calibrate(ref, store, labels=labels, before=read_card(project.judges, ref.digest), max_cost=max_cost)
+    file = write_card(project.judges, found)
+    for line in card_lines(found):
+        click.echo(visible(line))
+    click.echo(f"card: {_near(file)}")
+    return PASSED if found.fit else FAILED
+
+
+@judge.command()
+@click.argument("candidate", metavar="[A]", type=click.Path(path_type=Path), required=False)
+@click.argument("baseline", metavar="[B]", type=click.Path(path_type=Path), required=False)
+@click.option("--judge", "name", metavar="NAME", help="Who judges. Default: [tool.harness] judge.")
+@click.option("--margin", type=float, help="Ask whether A is not worse by more than this share; judges every pair.")
+@click.option("--all", "everything", is_flag=True, help="Judge every pair, also where fewer would prove it.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random order with an early stop.")
+@click.option("--max-cost", type=click.FloatRange(min=0), metavar="AMOUNT", help=_MAX_COST)
+def run(
+    candidate: Path | None,
+    baseline: Path | None,
+    name: str | None,
+    margin: float | None,
+    everything: bool,
+    seed: int,
+    max_cost: float | None,
+) -> int:
+    """Let a judge compare the answers in A (the candidate's) with those in B (the baseline's), both orders of each.
+
+    A and B are JSON lines with id, input and output. From 300 pairs on, judging stops once it is proven which is
+    preferred; the same command goes on where it was stopped. With --judge replay:FILE no answers are needed.
+    Writes the same record and report as a run of the suites.
+
+    Exit status: 0 PASS, 1 FAIL, 10 INCONCLUSIVE, 11 INVALID (an unfit judge), 4 wrong usage or an unreadable file.
+    """
+    from harness.config import load_project
+    from harness.gate import decide
+    from harness.judgedfiles import judge_files, judge_recorded, judged_record
+    from harness.judges.answers import read_answers
+    from harness.judges.cards import read_card
+    from harness.judges.summary import summarise
+    from harness.record import write_record
+    from harness.report.html import write_page
+    from harness.report.pages import build_page
+    from harness.report.visible import visible
+    from harness.store import Store
+
+    if margin is not None and not 0 < margin < 0.5:
+        raise click.UsageError(f"--margin {margin:g}: a margin of a win rate lies between 0 and 0.5 (5 points = 0.05).")
+    if (candidate is None) != (baseline is None):
+        raise click.UsageError("name both files of answers: the candidate's and the baseline's.")
+    project = load_project(Path.cwd())
+    ref = _resolve(project, name)
+    card = read_card(project.judges, ref.digest)
+    if candidate is None or baseline is None:
+        files = judge_recorded(ref, card, margin=margin)
+    else:
+        ours, theirs = read_answers(candidate), read_answers(baseline)
+        with Store(project.store) as store:
+            files = judge_files(
+                ref,
+                card,
+                ours,
+                theirs,
+                store,
+                margin=margin,
+                everything=everything,
+                seed=seed,
+                max_cost=max_cost,
+            )
+    now = datetime.datetime.now(datetime.UTC)
+    record, texts = judged_record(
+        files,
+        project.config.gate,
+        run_id=_new_folder(project, now, files.candidate.label).name,
+        created=now.isoformat(timespec="seconds"),
+        harness_version=importlib.metadata.version("finetune-harness"),
+        arguments=_typed(),
+    )
+    folder = project.reports / record.run_id
+    record = write_record(folder, record, texts)
+    verdict = decide(record, record.policy)
+    page = write_page(folder, build_page(record, verdict, texts))
+    for line in [*verdict.lines(), *summarise(files.judged.judgements).lines(), *_calls(files.judged)]:
+        click.echo(visible(line))
+    click.echo(f"record: {_near(folder / 'record.json')}")
+    click.echo(f"report: {_near(page)}")
+    return verdict.exit_code(record.policy)
+
+
+def _resolve(project: Project, name: str | None) -> JudgeRef:
+    from harness.errors import ConfigError
+    from harness.naming import resolve_project_judge
+
+    found = resolve_project_judge(project, name, None, None)
+    if found is None:
+        raise ConfigError(
+            "no judge is set: name one with --judge (of [tool.harness.judges], a model reference, or replay:FILE), or "
+            "set [tool.harness] judge."
+        )
+    return found
+
+
+def _calls(one: JudgedSet) -> list[str]:
+    """What was asked, and what an early stop saved."""
+    cost = "" if one.cost is None else f", cost {one.cost:.4g}"
+    lines = [f"{one.calls} new calls to {one.judge.name}{cost}"]
+    if one.sequence is not None:
+        lines.append(f"early stop: {len(one.judgements)} of {one.total} pairs judged; {one.sequence!r}")
+        if one.calls_saved:
+            money = "" if one.cost_saved is None else f", about {one.cost_saved:.4g}"
+            lines.append(f"saved: {one.calls_saved} calls{money}")
+    return lines
+
+
+def _new_folder(project: Project, now: datetime.datetime, label: str) -> Path:
+    """A folder that no other run has, named by time and candidate."""
+    name = "".join(c if c.isalnum() or c in "-." else "-" for c in label)[:40].strip("-.")
+    stem = f"{now:%Y%m%d-%H%M%S}-judge-{name or 'answers'}"
+    folder, number = project.reports / stem, 2
+    while folder.exists():
+        folder, number = project.reports / f"{stem}-{number}", number + 1
+    return folder
+
+
+def _typed() -> tuple[str, ...]:
+    """The command's own arguments, for whoever reads the record."""
+    words = sys.argv[1:]
+    return tuple(words[words.index("run") + 1 :]) if words[:2] == ["judge", "run"] else ()
+
+
+def _near(path: Path) -> Path:
+    """Relative to where the user is, where it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,0 +1,40 @@
+"""What the names of models and judges mean in a project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.config import Project
+from harness.judges.refs import JudgeRef, resolve_judge
+from harness.models.refs import ModelRef, resolve
+from harness.registry import Registry
+
+
+def local_models(project: Project, device: str | None, dtype: str | None) -> Callable[[str], ModelRef]:
+    """What a model's name means in this project."""
+    registry = Registry(project.registry)
+
+    def local(text: str) -> ModelRef:
+        return resolve(
+            text,
+            lookup=registry.lookup,
+            known=registry.known,
+            root=project.root,
+            device=device or project.config.device,
+            dtype=dtype or project.config.dtype,
+            batch_size=project.config.batch_size,
+            endpoints=project.config.endpoints,
+            egress=project.config.egress,
+        )
+
+    return local
+
+
+def resolve_project_judge(
+    project: Project, judge: str | None, device: str | None, dtype: str | None
+) -> JudgeRef | None:
+    """Who compares answers in this run: the one that was typed, else the project's; None where there is neither."""
+    name = judge or project.config.judge
+    if name is None:
+        return None
+    return resolve_judge(name, project.config, local_models(project, device, dtype), project.root)
