@@ -175,7 +175,7 @@ def main() -> None:
         "false alarms of 5% at .5": equal["decided"] <= FALSE_ALARMS,  # type: ignore[operator]
     }
     result = {
-        **versions("finetune-harness", "numpy", "scipy", "openai"),
+        **versions("finetune-harness", "numpy", "scipy", "aiohttp"),
         "pairs": PAIRS,
         "latency_s": LATENCY_S,
         "all_pairs": everything,

@@ -142,6 +142,41 @@ def run(
     return verdict.exit_code(record.policy)
 
 
+@judge.command()
+@click.argument("answers", metavar="A", type=click.Path(path_type=Path))
+@click.option("--judge", "name", metavar="NAME", help="Who grades, one model. Default: [tool.harness] judge.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every grade with its reason there.")
+@click.option("--max-cost", type=click.FloatRange(min=0), metavar="AMOUNT", help=_MAX_COST)
+def grade(answers: Path, name: str | None, json_file: Path | None, max_cost: float | None) -> None:
+    """Grade each answer in A by itself, from 1 to 5, by the judge's rubric.
+
+    For looking at one model. Which of two is better, `harness judge run` tells with more certainty; no gate rests on
+    grades.
+    """
+    import msgspec
+
+    from harness.config import load_project
+    from harness.judges.answers import alone, read_answers
+    from harness.judges.grading import grade_answers
+    from harness.report.visible import visible
+    from harness.store import Store
+
+    project = load_project(Path.cwd())
+    ref = _resolve(project, name)
+    pairs = alone(read_answers(answers))
+    with Store(project.store) as store:
+        graded = grade_answers(ref, pairs, store, max_cost=max_cost)
+    if json_file is not None:
+        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(graded.grades)))
+    counts = ", ".join(f"{n}: {sum(one.grade == n for one in graded.grades)}" for n in range(1, 6))
+    mean = "no mean: fewer than two grades could be read" if graded.mean is None else f"mean grade {graded.mean!r}"
+    click.echo(visible(f"{len(pairs)} answers graded by {ref.name}: {counts}"))
+    click.echo(mean)
+    if graded.unread:
+        click.echo(visible(f"unread: {len(graded.unread)}: {', '.join(graded.unread[:10])}"))
+    click.echo(f"{graded.calls} new calls" + ("" if graded.cost is None else f", cost {graded.cost:.4g}"))
+
+
 def _resolve(project: Project, name: str | None) -> JudgeRef:
     from harness.errors import ConfigError
     from harness.naming import resolve_project_judge

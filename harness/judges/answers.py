@@ -101,6 +101,25 @@ def pair_answers(candidate: AnswerFile, baseline: AnswerFile) -> list[Pair]:
     return pairs
 
 
+def alone(answers: AnswerFile) -> list[Pair]:
+    """The answers of one file, each to be graded by itself. Raises JudgeError for a row without an input."""
+    found = []
+    for name, row in answers.rows.items():
+        if not row.get("input"):
+            raise JudgeError(f"{answers.path}:{answers.lines[name]}: {name!r} has no input: a judge must know it.")
+        found.append(
+            Pair(
+                case=name,
+                question=str(row["input"]),
+                candidate=str(row["output"]),
+                baseline="",
+                reference=str(row.get("target") or ""),
+                criteria=str(row.get("criteria") or ""),
+            )
+        )
+    return found
+
+
 def _documents(path: Path, text: str) -> list[tuple[int, object]]:
     if text.lstrip().startswith("["):
         try:

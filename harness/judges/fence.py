@@ -14,13 +14,18 @@ import msgspec
 #: Words that open a verdict line, in the languages that the parser reads.
 VERDICT_WORDS = ("verdict", "判定", "裁决", "裁定")
 
+#: Words that open a grade line.
+GRADE_WORDS = ("grade", "评分")
+
 #: Unseen characters: zero width, direction, tags, soft hyphen, and all controls but tab and line feed.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 _COLON = "[:：∶︰﹕꞉ː˸]"
-_VERDICT = re.compile(rf"({'|'.join(VERDICT_WORDS)})(['\"”’*_`\s)）\]】」]*?)\s*{_COLON}", re.IGNORECASE)
+_VERDICT = re.compile(
+    rf"({'|'.join((*VERDICT_WORDS, *GRADE_WORDS))})(['\"”’*_`\s)）\]】」]*?)\s*{_COLON}", re.IGNORECASE
+)
 #: Opening marks of chat templates: <|im_start|>, <s>, [INST], <<SYS>>, <start_of_turn>, <think>, ### Instruction:
 _TAGS = re.compile(
     r"<(?=\s*/?\s*\|)|(?<=\|)\s*>|<(?=\s*/?\s*(?:s|sys|system|user|human|assistant|bos|eos|inst|think|thinking|"
