@@ -136,7 +136,7 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """sha256 of the policy's canonical JSON. Keys that came later count once they are used, so that a policy
         keeps the digest it had."""
         table = msgspec.to_builtins(self)
-        for later, unused in (("groups", {}), ("waivers", []), ("on_unfit_judge", "block")):
+        for later, unused in (("groups", {}), ("waivers", ()), ("on_unfit_judge", "block")):
             if table[later] == unused:
                 del table[later]
         return hashlib.sha256(msgspec.json.encode(table, order="sorted")).hexdigest()
