@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from endpoint import scripted_endpoint
+from scripted_endpoint import scripted_endpoint
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE / "tools"

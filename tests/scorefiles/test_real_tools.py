@@ -15,7 +15,7 @@ from pathlib import Path
 
 import produce
 import pytest
-from endpoint import scripted_endpoint
+from scripted_endpoint import scripted_endpoint
 
 from harness.cli.main import run
 from harness.record import read_record
