@@ -255,6 +255,7 @@ class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     endpoints: dict[str, EndpointConfig] = {}
     judge: str | None = None
     judges: dict[str, JudgeConfig] = {}
+    thinking: Literal["keep", "strip"] = "keep"
 
     def max_tokens(self, set_name: str) -> int:
         """The token limit for a set: its own, else its first matching pattern's, else the default."""

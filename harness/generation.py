@@ -14,6 +14,7 @@ from harness.golden import GoldenCase
 from harness.models import Model, Request, Response, Sampling, ScoreRequest, ScoringModel, TokenScores
 from harness.models.opening import loading_order, open_models
 from harness.models.refs import ModelRef
+from harness.models.thinking import Thinking, judged
 from harness.spending import Bill
 from harness.store import Store, response_key, score_key
 
@@ -71,11 +72,11 @@ def case_requests(case: GoldenCase, sampling: Sampling, samples: int) -> list[Re
             f"{samples} samples at temperature 0 are {samples} times the same answer. "
             "Set [tool.harness.sampling] temperature (0.7, say), or ask for one sample."
         )
-    messages = case.conversation
+    messages, tools = case.conversation, case.tools
     if case.schema:
         schema = msgspec.json.encode(case.schema, order="sorted").decode()
         sampling = msgspec.structs.replace(sampling, schema=schema)
-    return [Request(messages=messages, sampling=sampling, case=case.id, sample=i) for i in range(samples)]
+    return [Request(messages=messages, sampling=sampling, case=case.id, sample=i, tools=tools) for i in range(samples)]
 
 
 class GenerationPlan:
@@ -106,19 +107,31 @@ class GenerationPlan:
 
 
 class Answers:
-    """What came of a plan."""
+    """What came of a plan. With `thinking` "strip", answers are read without their thinking text."""
 
-    def __init__(self, responses: dict[str, Response], scores: dict[str, TokenScores], stats: GenerationStats) -> None:
+    def __init__(
+        self,
+        responses: dict[str, Response],
+        scores: dict[str, TokenScores],
+        stats: GenerationStats,
+        thinking: Thinking = "keep",
+    ) -> None:
         self._responses = responses
         self._scores = scores
+        self._thinking = thinking
         self.stats = stats
 
     def response(self, ref: ModelRef, request: Request) -> Response:
         """The answer to a planned request; KeyError where it was not planned."""
-        return self._responses[response_key(ref, request)]
+        return self.by_key(response_key(ref, request))
 
     def by_key(self, key: str) -> Response:
         """The answer under a key that `GenerationPlan.ask` gave."""
+        found = self._responses[key]
+        return found if self._thinking == "keep" else judged(found, self._thinking)
+
+    def whole(self, key: str) -> Response:
+        """The answer under this key as the model gave it."""
         return self._responses[key]
 
     def scores(self, ref: ModelRef, request: ScoreRequest) -> TokenScores:
@@ -132,6 +145,7 @@ def run(
     *,
     store_only: bool = False,
     max_cost: float | None = None,
+    thinking: Thinking = "keep",
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Answers:
     """Answer everything in the plan: from the store where it is there, else each model once with all its
@@ -192,7 +206,7 @@ def run(
         notes=store.notes,
         asked=(*plan.requests, *plan.score_requests),
     )
-    return Answers(responses, scores, stats)
+    return Answers(responses, scores, stats, thinking)
 
 
 class _Job:

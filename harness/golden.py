@@ -18,6 +18,7 @@ import msgspec
 
 from harness.errors import CheckError, GoldenSetError, unknown_name
 from harness.models import Message
+from harness.models.tools import fault_of_tool, tool_names
 
 Kind = Literal["ask", "choice", "text"]
 
@@ -41,7 +42,8 @@ _FORBIDDEN_IN_ID = re.compile(r"::|[\[\]/\\\x00-\x1f\x7f\u2028\u2029]")
 class GoldenCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One case. Its kind follows from its fields: `input` or `messages` is asked, with `choices` it is
     multiple choice by log-likelihood (`answer` is one of `choices`), and `text` is scored as prose. A `schema`
-    is a JSON Schema that the answer is held to while it is written.
+    is a JSON Schema that the answer is held to while it is written; `tools` are definitions of what the model may
+    call.
 
     `target` is a reference answer; `checks` are data (`["valid_json", {"includes": "30 days"}]`); a
     `red_line` case must pass; `variant_of` names the case that this one rewords.
@@ -50,6 +52,7 @@ class GoldenCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     id: str
     input: str | None = None
     messages: tuple[Message, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
     text: str | None = None
     target: str | None = None
     choices: tuple[str, ...] = ()
@@ -260,6 +263,29 @@ def _fault_of_question(case: GoldenCase) -> str | None:
             f"case {case.id!r} ends with a message of the {case.messages[-1].role}, so there is nothing to answer. "
             "End with the user's, and put the reference answer in target."
         )
+    return _fault_of_tools(case)
+
+
+def _fault_of_tools(case: GoldenCase) -> str | None:
+    for number, tool in enumerate(case.tools):
+        if fault := fault_of_tool(tool):
+            return f"case {case.id!r}, tools[{number}] {fault}. Correct it."
+    names = tool_names(case.tools)
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        return f"case {case.id!r} has two tools that are called {repeated!r}. Rename one."
+    for message in case.messages:
+        if message.tool_calls and message.role != "assistant":
+            return f"case {case.id!r}: a message of the {message.role} has tool_calls, which only an assistant makes."
+        for call in message.tool_calls:
+            if case.tools and call.function.name not in names:
+                return f"case {case.id!r}: {unknown_name('tool', call.function.name, names)}"
+            try:
+                msgspec.json.decode(call.function.arguments, type=dict[str, Any])
+            except (msgspec.MsgspecError, UnicodeEncodeError):
+                return (
+                    f"case {case.id!r}: the arguments of a call of {call.function.name!r} are not the text of a JSON "
+                    f'object: {call.function.arguments!r}. Write them as "{{\\"city\\": \\"Paris\\"}}".'
+                )
     return None
 
 
@@ -284,7 +310,7 @@ def _fault_of_rest(case: GoldenCase) -> str | None:
 
 
 def _useless_field(case: GoldenCase) -> str | None:
-    fields: dict[str, object] = {"checks": case.checks, "schema": case.schema}
+    fields: dict[str, object] = {"checks": case.checks, "schema": case.schema, "tools": case.tools}
     if case.kind == "text":
         fields |= {"target": case.target, "choices": case.choices, "answer": case.answer, "red_line": case.red_line}
     return next((name for name, value in fields.items() if value), None)

@@ -22,6 +22,7 @@ from harness.golden import Kind
 from harness.judges.judgement import JudgedSet
 from harness.measures.classes import Classification
 from harness.models import Response
+from harness.models.thinking import Thinking
 
 Lane = Literal["rate", "red_line"]
 Role = Literal["candidate", "baseline", "root"]
@@ -34,7 +35,8 @@ _LOOKED_THROUGH = 50
 
 
 class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which weights answered, in which engine."""
+    """Which weights answered, in which engine; `prompting_digest` is of the model YAML through which they were
+    asked."""
 
     label: str
     reference: str
@@ -43,6 +45,7 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     adapter_digest: str | None
     engine: str
     dtype: str
+    prompting_digest: str | None = None
 
 
 class TestResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -160,7 +163,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     answers and, where prices were told, their cost. `source` "scores": other
     tools asked and scored, "judged": a judge compared two files of answers; the models' digests are those of their
     files, and no version can be promoted on it.
-    `judged` are the pairs that a judge compared. `noise` is what was known of the baseline's noise floor.
+    `judged` are the pairs that a judge compared. `noise` is what was known of the baseline's noise floor. `thinking`
+    says whether checks read the thinking text in answers; the texts beside the record have it either way.
     `notes` are what a reader of the verdict must know besides. `asked` are the store keys of what was asked beside the
     cases' own answers: scored texts, and answers of which only a probe or a whole-set test knows.
     """
@@ -183,6 +187,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     partial: str | None = None
     samples: int = 1
     noise: tuple[SetNoise, ...] = ()
+    thinking: Thinking = "keep"
     phases: dict[str, float] = {}
     usage: dict[str, float] = {}
     versions: dict[str, str] = {}

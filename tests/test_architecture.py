@@ -42,16 +42,16 @@ FLOORS = (
     {"models"},
     {"stats"},
     {"config"},
-    {"answers"},
+    {"answers", "yamlfile"},
     {"errors"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 #: Rooms that may use less than all that lies below them.
 ONLY = {
-    "training": {"data", "generation", "store", "golden", "models", "config", "errors"},
+    "training": {"data", "generation", "store", "golden", "models", "config", "yamlfile", "errors"},
     "data": {"golden", "models", "config", "errors"},
-    "models": {"config", "errors"},
+    "models": {"config", "yamlfile", "errors"},
     "stats": {"answers", "errors"},
 }
 
@@ -68,6 +68,7 @@ HOMES = {
     "sacrebleu": ("checks/overlap",),
     "rouge_score": ("checks/overlap",),
     "evaluate": ("checks/evaluated",),
+    "bm25s": ("models/prompting/",),
     "jinja2": ("report/", "review/"),
     "click": ("cli/",),
     "pytest": ("pytest_plugin/",),

@@ -307,6 +307,7 @@ def _known(model: ModelIdentity, root: ModelIdentity | None) -> KnownModel:
         base_digest=model.base_digest,
         adapter_digest=model.adapter_digest,
         base_name=root.label if root is not None and root.base_digest == model.base_digest else "",
+        prompting_digest=model.prompting_digest,
     )
 
 

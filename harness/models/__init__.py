@@ -6,7 +6,7 @@ A model is asked once per run, with every request at hand, because engines are f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -26,11 +26,14 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     type: Literal["function"] = "function"
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """One turn of a conversation."""
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """One turn of a conversation. An assistant's may call tools; a tool's says what came of a call."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -53,7 +56,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `case` names the golden case for messages to the user and for scripted models; it is no part of the store
     key. `sample` counts independent samples of one case. `replica` exists so that the same question can be
-    asked again.
+    asked again. `tools` are definitions of what the model may call.
     """
 
     messages: tuple[Message, ...]
@@ -61,6 +64,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     case: str = ""
     sample: int = 0
     replica: int = 0
+    tools: tuple[dict[str, Any], ...] = ()
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):

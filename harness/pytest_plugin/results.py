@@ -28,6 +28,7 @@ from harness.pytest_plugin.cases import beyond, case_result
 from harness.pytest_plugin.collect import golden_sets
 from harness.pytest_plugin.completeness import partial_because
 from harness.pytest_plugin.judging import texts_of
+from harness.pytest_plugin.kept import kept_texts, told_of_thinking
 from harness.pytest_plugin.lanes import TOLD, CaseOutcome
 from harness.pytest_plugin.session import HarnessSession
 from harness.record import (
@@ -207,6 +208,7 @@ class RunResults:
             samples=self.session.samples,
             noise=noise,
             notes=(*notes, *_unverifiable(refs.roles().values()), *self._notes),
+            thinking=self.session.project.config.thinking,
             phases=self._phases(),
             usage=self._usage(),
             versions=_versions(),
@@ -215,7 +217,11 @@ class RunResults:
         if self.session.pairs.judged is not None:
             asked = (*asked, *self.session.pairs.judged.asked)
         own = record.answer_keys()
-        record = msgspec.structs.replace(record, asked=tuple(key for key in asked if key not in own))
+        record = msgspec.structs.replace(
+            record,
+            notes=(*record.notes, *told_of_thinking(record.thinking, texts, own)),
+            asked=tuple(key for key in asked if key not in own),
+        )
         self.record = write_record(self.folder, record, texts)
 
     def _noise(self, sets: Sequence[SetResult]) -> tuple[tuple[SetNoise, ...], tuple[str, ...]]:
@@ -258,7 +264,7 @@ class RunResults:
             measured = None
             if golden.name in self._retention:
                 measured = msgspec.structs.replace(self.session.measure(golden), path=path)
-                self._keep_texts(golden, measured, texts)
+                texts.update(kept_texts(self.session, golden, measured))
                 yield measured
             seen = beyond(by_set.get(golden.name, {}), measured)
             if not seen:
@@ -273,7 +279,7 @@ class RunResults:
                     case_result(golden, i, seen[case.id]) for i, case in enumerate(golden.cases) if case.id in seen
                 ),
             )
-            self._keep_texts(golden, result, texts)
+            texts.update(kept_texts(self.session, golden, result))
             yield result
 
     def _judged(self, texts: dict[str, Response]) -> tuple[JudgedSet, ...]:
@@ -294,16 +300,6 @@ class RunResults:
         if faults:
             reason = f"{faults[0].where}: {faults[0].message} All of its faults: harness suites check {golden.name}"
             self._errors.append(SuiteAnswer(test=f"control {CODE} of {golden.name}", status="INVALID", reason=reason))
-
-    def _keep_texts(self, golden: GoldenSet, result: SetResult, texts: dict[str, Response]) -> None:
-        texts.update(self.session.texts(k for case in result.cases for keys in case.answers.values() for k in keys))
-        cases = {case.id: case for case in golden.cases}
-        for shown in result.cases:
-            case = cases[shown.case]
-            prompt = "\n\n".join(message.content for message in case.conversation)
-            texts[f"prompt:{result.name}:{case.id}"] = Response(text=prompt)
-            if case.target is not None:
-                texts[f"target:{result.name}:{case.id}"] = Response(text=case.target)
 
     def _report_sets(self, session: pytest.Session) -> None:
         """Emit the set-level items, as if they had been collected: in the counts, in JUnit, in the exit status."""
@@ -393,6 +389,7 @@ def _identity(ref: ModelRef) -> ModelIdentity:
         adapter_digest=ref.adapter_digest,
         engine=ref.engine,
         dtype=ref.dtype,
+        prompting_digest=ref.prompting_digest,
     )
 
 

@@ -53,7 +53,7 @@ def resolve_refs(
         return local(text) if stored is None else stored.resolve(text, local)
 
     candidate = one(model)
-    root = candidate.root if candidate.adapter is not None else None
+    root = None if candidate.is_root else candidate.root
     if baseline is not None:
         return ModelRefs(candidate=candidate, baseline=one(baseline), root=root)
     travelled = stored.baseline_of(candidate) if stored is not None else None

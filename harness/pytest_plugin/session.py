@@ -246,13 +246,13 @@ class HarnessSession:
             for ref in self.refs.roles().values():
                 plan_retention(golden_set, ref, plan, sampling=self.sampling(golden_set))
             with Store(self.project.store) as store:
-                answers = run(plan, store, store_only=True)
+                answers = run(plan, store, store_only=True, thinking=self.project.config.thinking)
         return measure(golden_set, answers, self.refs.roles(), sampling=self.sampling(golden_set))
 
     def texts(self, keys: Iterable[str]) -> dict[str, Response]:
-        """Stored answers by key."""
+        """Stored answers by key, as the models gave them."""
         if self._answers is not None:
-            return {key: self._answers.by_key(key) for key in keys}
+            return {key: self._answers.whole(key) for key in keys}
         with Store(self.project.store) as store:
             return store.responses(keys)
 
@@ -314,6 +314,7 @@ class HarnessSession:
                         store,
                         store_only=self.store_only,
                         max_cost=self.max_cost,
+                        thinking=self.project.config.thinking,
                         on_progress=self.on_progress,
                     )
             except HarnessError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.models import Response
@@ -33,7 +33,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What one model said to a case."""
+    """What one model said to a case; `sent` is the prompt that a model YAML made of the question."""
 
     role: Role
     label: str
@@ -41,6 +41,7 @@ class Column:
     share: str
     samples: tuple[Sample, ...]
     more: int
+    sent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,8 @@ class Shelf:
         for role in (versus, "candidate"):
             score = getattr(case, role)
             if score is not None and role in self._models:
-                columns.append(self._column(role, score, case.answers.get(role, ()), case.samples))
+                column = self._column(role, score, case.answers.get(role, ()), case.samples)
+                columns.append(replace(column, sent=self._extra(f"sent:{role}", of, case)))
         return Card(
             row=self._row(of, case),
             tags=tuple(visible(tag) for tag in case.tags),

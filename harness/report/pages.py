@@ -107,7 +107,8 @@ def build_page(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response
     """The page of one run.
 
     `texts` are the record's: answers by store key, and, where the run kept them, what was asked and what was
-    expected as `prompt:<set>:<case>` and `target:<set>:<case>`.
+    expected as `prompt:<set>:<case>` and `target:<set>:<case>`; what a model YAML made of it as
+    `sent:<role>:<set>:<case>`.
     """
     word: Word = "PARTIAL" if record.partial is not None else verdict.status
     models = _models(record)
@@ -166,6 +167,7 @@ def _model(role: Role, identity: ModelIdentity, source: str) -> Model:
         "weights": identity.digest,
         "base": identity.base_digest,
         "adapter": identity.adapter_digest or "none",
+        **({} if identity.prompting_digest is None else {"asked through a YAML": identity.prompting_digest}),
         "engine": identity.engine,
         "dtype": identity.dtype,
     }
@@ -347,6 +349,7 @@ def _facts(record: RunRecord, verdict: Verdict) -> tuple[tuple[str, str], ...]:
     policy = record.policy
     facts = {
         "samples per case": f"{record.samples}",
+        "thinking text": "stripped before checks" if record.thinking == "strip" else "",
         "margin": f"{100 * policy.margin:g} points; alarms at {policy.alpha:g}",
         "policy digest": verdict.policy_digest,
         "collection digest": record.collection_digest,

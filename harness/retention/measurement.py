@@ -90,7 +90,8 @@ def _text_requests(golden_set: GoldenSet, ref: ModelRef) -> dict[str, ScoreReque
     texts = {
         case.id: (case, text)
         for case in golden_set.cases
-        if (text := case.text if golden_set.kind == "text" else case.target)
+        # Scores are asked without tools: with them the prompt would be another.
+        if (text := case.text if golden_set.kind == "text" else case.target) and not case.tools
     }
     diverging = _spread(list(texts), KL_CASES) if ref.adapter is not None else set()
     return {

@@ -18,6 +18,7 @@ class KnownModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     base_digest: str
     adapter_digest: str | None = None
     base_name: str = ""
+    prompting_digest: str | None = None
 
     @classmethod
     def of(cls, ref: ModelRef) -> KnownModel:
@@ -30,6 +31,7 @@ class KnownModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             base_digest=ref.base_digest,
             adapter_digest=ref.adapter_digest,
             base_name=ref.base_name,
+            prompting_digest=ref.prompting_digest,
         )
 
     @property
@@ -42,6 +44,7 @@ class KnownModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             base=self.base_name,
             base_digest=self.base_digest,
             adapter_digest=self.adapter_digest,
+            prompting_digest=self.prompting_digest,
         ).digest
 
     def ref(self, text: str) -> ModelRef:
@@ -58,6 +61,7 @@ class KnownModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             "base_name": self.base_name,
             "adapter": self.label if self.adapter_digest is not None else None,
             "adapter_digest": self.adapter_digest,
+            "prompting_digest": self.prompting_digest,
             "dtype": self.dtype,
             "device": "none",
         }

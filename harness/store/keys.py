@@ -27,7 +27,9 @@ def response_key(ref: ModelRef, request: Request) -> str:
     but for scripted models, which answer by it.
     """
     case = request.case if ref.engine == "scripted" else ""
-    asked = (request.messages, request.sampling, request.sample, request.replica, case)
+    asked: tuple[object, ...] = (request.messages, request.sampling, request.sample, request.replica, case)
+    if request.tools:
+        asked = (*asked, request.tools)
     return hashlib.sha256(_identity("response", ref) + _encode(asked)).hexdigest()
 
 

@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from harness.errors import RecipeError, unknown_name
+from harness.yamlfile import UniqueKeys, one_line, read_mapping
 
 #: Part of every plan digest: raised when the trainer makes another adapter from the same recipe.
 TRAINER_VERSION = 2
@@ -151,20 +152,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises RecipeError naming the file and the key, with the nearest known key.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        beside = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        hint = f" There is: {', '.join(beside)}." if beside else ""
-        raise RecipeError(f"{path}: no such recipe.{hint} Check the path.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: the recipe cannot be read ({error}).") from error
-    try:
-        table = yaml.load(text, Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not valid YAML: {_one_line(error)}. Fix the file, then run again.") from error
-    if not isinstance(table, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping with at least `name` and `data`.")
+    table = read_mapping(path, "recipe", RecipeError)
     for override in overrides:
         _override(table, override)
     where = f"{path} (with --set)" if overrides else str(path)
@@ -174,19 +162,6 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         return msgspec.convert(table, Recipe, strict=False)
     except msgspec.ValidationError as error:
         raise RecipeError(f"{where}: {error}. Fix the recipe, then run again.") from error
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Plain YAML keeps the last of two equal keys without a word: the first would be a dead option."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
 
 
 def _override(table: dict[str, Any], override: str) -> None:
@@ -202,9 +177,9 @@ def _override(table: dict[str, Any], override: str) -> None:
             raise RecipeError(f"--set {override}: {name!r} is a value, not a group of keys")
         table = inner
     try:
-        table[last] = yaml.load(value, Loader=_UniqueKeys)
+        table[last] = yaml.load(value, Loader=UniqueKeys)
     except yaml.YAMLError as error:
-        raise RecipeError(f"--set {override}: the value is not valid YAML: {_one_line(error)}") from error
+        raise RecipeError(f"--set {override}: the value is not valid YAML: {one_line(error)}") from error
 
 
 def _refuse_unknown(table: dict[Any, Any], struct: type[msgspec.Struct], where: str, path: str) -> None:
@@ -221,7 +196,3 @@ def _refuse_unknown(table: dict[Any, Any], struct: type[msgspec.Struct], where: 
 def _struct_of(hint: Any) -> type[msgspec.Struct] | None:
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     return next((o for o in options if isinstance(o, type) and issubclass(o, msgspec.Struct)), None)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

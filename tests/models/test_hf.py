@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,8 @@ from tiny_llama import ask, build_adapter, build_base, score
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.errors import GenerationError, ModelError
-from harness.models import Request, Response, ScoreRequest, TokenScores
+from harness.models import FunctionCall, Message, Request, Response, ScoreRequest, TokenScores, ToolCall
+from harness.models.hf.prompts import Prompts
 from harness.models.opening import open_models
 from harness.models.refs import ModelRef
 from harness.noise import VARIANTS, once_more
@@ -411,6 +413,40 @@ def test_an_adapters_own_tokenizer_is_used_with_it(base: Path, adapter: Path, re
     (plain,) = answers(refer(f"hf:{base}+{adapter}"), [ask("Hi")])
     (changed,) = answers(refer(f"hf:{base}+{own}"), [ask("Hi")])
     assert plain.prompt_tokens > changed.prompt_tokens == 3
+
+
+TOOL_TEMPLATE = (
+    "{% for t in tools or [] %}{{ t.function.name }} {{ t.function.parameters.type }};{% endfor %}"
+    "{% for m in messages %}{{ m.role }}:{{ m.content }}{% for c in m.tool_calls or [] %}"
+    "{{ c.function.name }}({{ c.function.arguments.city }}){% endfor %};{% endfor %}"
+)
+
+
+def with_tools(template_tokenizer: Any, template: str) -> list[int]:
+    tokenizer = copy.deepcopy(template_tokenizer)
+    tokenizer.chat_template = template
+    prompts = Prompts(tokenizer, eos=[], limit=None, label="tiny")
+    call = ToolCall(function=FunctionCall(name="weather", arguments='{"city": "巴黎"}'))
+    turns = (
+        Message(role="system", content="s"),
+        Message(role="user", content="天气？"),
+        Message(role="assistant", content="", tool_calls=(call,)),
+        Message(role="tool", content="17"),
+    )
+    tool = {"name": "weather", "parameters": {"type": "object"}}
+    return prompts.conversation(turns, case="a-case", tools=(tool,))
+
+
+def test_tools_and_calls_go_through_the_chat_template(base: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    ids = with_tools(tokenizer, TOOL_TEMPLATE)
+    sent = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+    assert sent == "weather object;system:s;user:天气？;assistant:weather(巴黎);tool:17;"
+
+
+def test_a_template_that_leaves_tools_out_is_an_error_and_not_another_question(base: Path) -> None:
+    with pytest.raises(GenerationError, match=r"does not show tools: 'weather' of case 'a-case'"):
+        with_tools(AutoTokenizer.from_pretrained(base), "{% for m in messages %}{{ m.content }}{% endfor %}")
 
 
 def test_a_case_longer_than_the_model_reads_is_named(base: Path, refer: Refer) -> None:

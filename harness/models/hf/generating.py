@@ -104,7 +104,7 @@ def _packed_head(model: Any) -> Iterator[None]:
 
 
 def _row(index: int, request: Request, prompts: Prompts, label: str) -> _Row:
-    prompt = prompts.conversation(request.messages, case=request.case)
+    prompt = prompts.conversation(request.messages, case=request.case, tools=request.tools)
     max_tokens = request.sampling.max_tokens
     if max_tokens < 1:
         raise GenerationError(f"{label}: max_tokens = {max_tokens} leaves no room for an answer. Set 1 or more.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from harness.errors import GenerationError, ModelError
 from harness.models import Message
+from harness.models.tools import chat_messages, functions, tool_names
 
 _MARK = "xyzzy"
 
@@ -37,10 +38,13 @@ class Prompts:
         pad = self.tokenizer.pad_token_id
         return int(pad) if pad is not None else min(self.stop_ids, default=0)
 
-    def conversation(self, messages: Sequence[Message], *, case: str) -> list[int]:
+    def conversation(
+        self, messages: Sequence[Message], *, case: str, tools: Sequence[Mapping[str, Any]] = ()
+    ) -> list[int]:
         """Token ids of the conversation, ending where the assistant begins to speak.
 
-        The template writes the special tokens itself, so the tokenizer adds none (no second BOS).
+        The template writes the special tokens itself, so the tokenizer adds none (no second BOS). Raises
+        GenerationError where it leaves out tools or calls of them: the model would be asked something else.
         """
         if not self.tokenizer.chat_template:
             raise ModelError(
@@ -51,7 +55,8 @@ class Prompts:
             raise GenerationError(f"{self._label}: case {case!r} has no messages to answer.")
         try:
             text = self.tokenizer.apply_chat_template(
-                [{"role": message.role, "content": message.content} for message in messages],
+                chat_messages(messages, arguments=dict),
+                tools=functions(tools) or None,
                 add_generation_prompt=True,
                 tokenize=False,
             )
@@ -60,6 +65,13 @@ class Prompts:
                 f"{self._label}: its chat template refuses case {case!r} ({error}). "
                 "Change the roles or their order in that case."
             ) from error
+        called = (call.function.name for message in messages for call in message.tool_calls)
+        for name in (*tool_names(tools), *called):
+            if name not in text:
+                raise GenerationError(
+                    f"{self._label}: its chat template does not show tools: {name!r} of case {case!r} is nowhere in "
+                    "the prompt. Use a model that was trained to call tools, or take this case out."
+                )
         return self.plain(text)
 
     def plain(self, text: str) -> list[int]:

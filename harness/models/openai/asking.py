@@ -20,6 +20,7 @@ from harness.models.openai.replies import Fault, read_completion, read_models, r
 from harness.models.openai.scoring import Scorer
 from harness.models.openai.wire import Wire
 from harness.models.refs import ModelRef
+from harness.models.tools import chat_messages, functions
 
 #: Roughly, for the budget of tokens a minute: the server counts better, but only afterwards.
 _CHARACTERS_PER_TOKEN = 4
@@ -155,7 +156,8 @@ def _asks(requests: Sequence[Request]) -> list[Ask[Request]]:
     """One for each different request; a sample or a replica is a request of its own."""
     asks: dict[tuple[object, ...], Ask[Request]] = {}
     for index, request in enumerate(requests):
-        same = (request.messages, request.sampling, request.sample, request.replica)
+        tools = msgspec.json.encode(request.tools)
+        same = (request.messages, tools, request.sampling, request.sample, request.replica)
         if same not in asks:
             read = sum(len(m.content) for m in request.messages) // _CHARACTERS_PER_TOKEN
             asks[same] = Ask(request, case=request.case, read=read, written=request.sampling.max_tokens)
@@ -183,7 +185,7 @@ def _body(endpoint: EndpointConfig, request: Request) -> dict[str, Any]:
         key = "max_completion_tokens" if host == "api.openai.com" else "max_tokens"
     body: dict[str, Any] = {
         "model": endpoint.model,
-        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        "messages": chat_messages(request.messages, arguments=str),
         key: sampling.max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -194,6 +196,8 @@ def _body(endpoint: EndpointConfig, request: Request) -> dict[str, Any]:
     if isinstance(sampling.schema, str):
         held = {"name": "answer", "strict": True, "schema": msgspec.json.decode(sampling.schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": held}
+    if request.tools:
+        body["tools"] = functions(request.tools)
     return {name: value for name, value in body.items() if name not in endpoint.omit} | endpoint.extra_body
 
 
