@@ -1,4 +1,4 @@
-"""The parts of docs/calibration.md that the scripts write, so that no number there was typed."""
+"""The parts of docs/ that the scripts write, so that no number there was typed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def section(name: str, page: str) -> str:
     """The text of one generated section; KeyError where the page has none of that name."""
     found = _pattern(name).search(page)
     if found is None:
-        raise KeyError(f"docs/calibration.md has no section {name!r}")
+        raise KeyError(f"the page has no section {name!r}")
     return found[2].strip()
 
 
-def write_section(name: str, lines: Sequence[str]) -> None:
-    """Put `lines` between the section's markers."""
-    page = PAGE.read_text(encoding="utf-8")
-    section(name, page)
+def write_section(name: str, lines: Sequence[str], *, page: Path = PAGE) -> None:
+    """Put `lines` between the section's markers in a page (docs/calibration.md)."""
+    text = page.read_text(encoding="utf-8")
+    section(name, text)
     body = "\n".join(lines).strip()
-    PAGE.write_text(_pattern(name).sub(lambda m: f"{m[1]}\n{body}\n{m[3]}", page), encoding="utf-8")
+    page.write_text(_pattern(name).sub(lambda m: f"{m[1]}\n{body}\n{m[3]}", text), encoding="utf-8")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -84,6 +84,22 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return f"{self.criterion or 'case'} {self.set}/{self.case}"
 
 
+class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What answers may take, as growth over the baseline's mean: 0.2 allows 20% more. None: no limit."""
+
+    output_tokens: float | None = None
+    prompt_tokens: float | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        limits = {name: getattr(self, name) for name in self.__struct_fields__}
+        for name, value in limits.items():
+            if value is not None and not 0 <= value < float("inf"):
+                raise ValueError(f"{name} = {value}: a budget is the growth that is allowed, 0.2 for 20%")
+        if not any(value is not None for value in limits.values()):
+            raise ValueError("a budget limits something: give it output_tokens, prompt_tokens or seconds")
+
+
 class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a candidate must do to ship. Committed before the first candidate; its digest is in every record.
 
@@ -91,7 +107,8 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     pooled; `margins` gives single sets (by name or pattern) a bar of their own as well. Sets matched by `improve`
     are targets and must get better; every other set is a guard. `floors` are least pass rates of single sets.
     `groups` ask the same of cases by tag; `waivers` excuse what somebody answers for. A suite that rests on a judge
-    without a good card is INVALID, unless `on_unfit_judge` lowers that to a warning.
+    without a good card is INVALID, unless `on_unfit_judge` lowers that to a warning. `budgets` limit what answers
+    take, by set name or pattern, over all cases of the sets together.
     """
 
     margin: float = 0.05
@@ -104,6 +121,7 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     groups: dict[str, CaseGroup] = {}
     waivers: tuple[Waiver, ...] = ()
     on_unfit_judge: Literal["block", "warn"] = "block"
+    budgets: dict[str, Budget] = {}
 
     def __post_init__(self) -> None:
         for name, value in [("margin", self.margin), *((f"margins.{k}", v) for k, v in self.margins.items())]:
@@ -136,7 +154,7 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """sha256 of the policy's canonical JSON. Keys that came later count once they are used, so that a policy
         keeps the digest it had."""
         table = msgspec.to_builtins(self)
-        for later, unused in (("groups", {}), ("waivers", ()), ("on_unfit_judge", "block")):
+        for later, unused in (("groups", {}), ("waivers", ()), ("on_unfit_judge", "block"), ("budgets", {})):
             if table[later] == unused:
                 del table[later]
         return hashlib.sha256(msgspec.json.encode(table, order="sorted")).hexdigest()
@@ -363,6 +381,8 @@ def parse_config(table: dict[str, Any], *, where: str) -> HarnessConfig:
     groups, waivers = gate.get("groups", {}), gate.get("waivers", [])
     for name, group in groups.items() if isinstance(groups, dict) else ():
         _refuse_unknown(group, CaseGroup, where, f"tool.harness.gate.groups.{name}")
+    for name, budget in budgets.items() if isinstance(budgets := gate.get("budgets", {}), dict) else ():
+        _refuse_unknown(budget, Budget, where, f"tool.harness.gate.budgets.{name!r}")
     for waiver in waivers if isinstance(waivers, list) else ():
         _refuse_unknown(waiver, Waiver, where, "[tool.harness.gate.waivers]")
     _refuse_unknown(table.get("sampling", {}), SamplingConfig, where, "tool.harness.sampling")

@@ -4,7 +4,7 @@
 2. Alarm: a guard set on which the candidate is significantly worse (Holm over all of them) fails.
 3. Not worse: over all guard sets together, a drop of the margin must be ruled out; against the baseline, and
    for retention sets against the root base too, or promotions would lose one margin each.
-4. Own bar, target, floor: what the policy asks of single sets, and of groups of cases.
+4. Own bar, target, floor: what the policy asks of single sets, and of groups of cases; budget: what answers take.
 5. INVALID where the comparison cannot be trusted; else INCONCLUSIVE, in words.
 """
 
@@ -14,6 +14,7 @@ import fnmatch
 from collections.abc import Iterator, Sequence
 
 from harness.answers import SEVERITY, Answer, worst
+from harness.budgets import budget_criteria
 from harness.config import GatePolicy, Waiver
 from harness.errors import unknown_name
 from harness.groups import PairedGroup, group_criteria, group_verdict, pair_groups
@@ -63,7 +64,8 @@ def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None) -
     compared += [criterion for one in groups for criterion in group_criteria(one)]
     compared += [criterion for one in record.judged for criterion in _judged(one, policy)]
     red = list(_red_lines(record, waivers, used))
-    criteria = [*_complete(record, policy, sets, groups), *red, *compared, *_suites(record)]
+    budgets = budget_criteria(record, sets, policy)
+    criteria = [*_complete(record, policy, sets, groups), *red, *compared, *budgets, *_suites(record)]
     if not compared and not any(c.name == "complete" for c in criteria):
         criteria.append(
             Criterion(

@@ -14,6 +14,7 @@ from harness.errors import ConfigError
 from harness.generation import Answers, case_requests
 from harness.golden import GoldenCase, GoldenSet
 from harness.measures import CaseAnswers, Measured, SetAnswers
+from harness.measures.amounts import Amount, set_amount
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef
 from harness.record import Role
@@ -167,6 +168,18 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 
         metric = Evaluated(name, key=key, options=options, higher_is_better=higher_is_better)
         return measure_overlap(self._answers, metric)
+
+    def output_tokens(self) -> Amount:
+        """How many tokens the answers have: `scores.output_tokens().not_more(0.2)`."""
+        return set_amount(self._answers, "output tokens")
+
+    def prompt_tokens(self) -> Amount:
+        """How many tokens the model had to read, prompt and passages included."""
+        return set_amount(self._answers, "prompt tokens")
+
+    def seconds(self) -> Amount:
+        """How long the answers took, as they were asked: many at once, unless they were not."""
+        return set_amount(self._answers, "seconds")
 
     def classifications(self) -> tuple[Classification, ...]:
         """The confusion matrices that a record keeps."""

@@ -17,7 +17,9 @@ from harness.stats.intervals import Floats, Interval, wilson
 from harness.stats.paired import PairedComparison
 from harness.waivers import WaiverUse
 
-CriterionName = Literal["complete", "red lines", "alarm", "not worse", "own bar", "target", "floor", "suite", "judge"]
+CriterionName = Literal[
+    "complete", "red lines", "alarm", "not worse", "own bar", "target", "floor", "budget", "suite", "judge"
+]
 
 #: Columns of a terminal line.
 WIDTH = 80

@@ -238,6 +238,8 @@ def _next_step(record: RunRecord, verdict: Verdict) -> str:
         return "none: other tools gave these scores, so no version can be promoted on them"
     if record.partial is not None:
         return f"harness gate {record.candidate.reference}   (a partial run carries no verdict)"
+    if verdict.status == "PASS" and record.candidate.prompting_digest is not None:
+        return "keep the YAML and all it refers to in git: this record is the proof for exactly these files"
     if verdict.status == "PASS":
         return f"harness models promote {label}" if "@" in label else "register the adapter: harness models add PATH"
     if verdict.status == "INCONCLUSIVE":
@@ -255,8 +257,11 @@ def wait_for(child: subprocess.Popen[bytes]) -> int:
 
 
 def from_anywhere(model: str) -> str:
-    """The suites run in the project's root: a folder named from below it keeps its meaning."""
-    return str(Path(model).resolve()) if "/" in model and Path(model).is_dir() else model
+    """The suites run in the project's root: a folder or YAML named from below it keeps its meaning."""
+    from harness.models.refs import MODEL_FILES
+
+    here = ("/" in model and Path(model).is_dir()) or (model.endswith(MODEL_FILES) and Path(model).is_file())
+    return str(Path(model).resolve()) if here else model
 
 
 def _near(path: Path) -> Path:

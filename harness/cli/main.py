@@ -19,6 +19,7 @@ COMMANDS = {
     "gate": "harness.cli.gate:gate",
     "judge": "harness.cli.judge:judge",
     "compare": "harness.cli.compare:compare",
+    "compare-paths": "harness.cli.paths:compare_paths",
     "suites": "harness.cli.suites:suites",
     "models": "harness.cli.models:models",
     "store": "harness.cli.store:store",

@@ -79,6 +79,7 @@ def show(version: str) -> None:
 def add(path: Path, name: str | None) -> None:
     """Register the PEFT adapter folder PATH as a new version; it becomes the candidate."""
     _, registry = _open()
+    _refuse_yaml(str(path))
     if not path.is_dir():
         raise RegistryError(f"{path}: no such folder. Give the folder that `model.save_pretrained` wrote.")
     known = set(registry.labels())
@@ -109,6 +110,7 @@ def promote(version: str, accept: str | None, owner: str | None) -> None:
     if accept is not None and not accept.strip():
         raise click.UsageError("--accept needs the reason in words: it goes into the log beside your name.")
     project, registry = _open()
+    _refuse_yaml(version)
     target = registry.version(version)
     if registry.alias("baseline") == target.label:
         click.echo(f"{target.label} is the baseline already.")
@@ -137,6 +139,16 @@ def rollback(reason: str | None, owner: str | None) -> None:
     move = registry.rollback(reason=reason or "", owner=owner)
     after = move.after or "none: a candidate is compared with its own base"
     click.echo(f"Baseline: {after} (was {move.before}). Logged for {move.owner}.")
+
+
+def _refuse_yaml(name: str) -> None:
+    from harness.models.refs import MODEL_FILES
+
+    if name.endswith(MODEL_FILES):
+        raise RegistryError(
+            f"{name}: the registry holds weights, and a model YAML has none of its own. Keep it and all it refers "
+            f"to in git; the record of its gate is the proof: harness gate {name}"
+        )
 
 
 def _open() -> tuple[Project, Registry]:

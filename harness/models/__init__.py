@@ -67,10 +67,22 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     tools: tuple[dict[str, Any], ...] = ()
 
 
+class Timing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """How long an answer took, in `seconds`, and how many requests were under way with it.
+
+    Of a server: from the request that was answered until its answer was whole. Of a local batch: from the batch's
+    start until this answer was whole, so that it is what a user would wait only where `together` is 1.
+    """
+
+    seconds: float
+    together: int
+
+
 class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """What the model said. `finish_reason` "length" means that it was cut off at `max_tokens`.
 
     `tool_calls` are the calls that a server told apart; where nothing was said beside them, `text` is their JSON.
+    `timing` is None where no engine was asked.
     """
 
     text: str
@@ -78,6 +90,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     prompt_tokens: int = 0
     completion_tokens: int = 0
     tool_calls: tuple[ToolCall, ...] = ()
+    timing: Timing | None = None
 
     def __str__(self) -> str:
         return self.text

@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,21 @@ def recorded_base_digest(adapter: Path) -> str | None:
     """The digest of the base that an adapter was trained on, where training.json in or beside its folder says
     it.
     """
+    for digest in _noted(adapter, "base_digest"):
+        if isinstance(digest, str) and digest:
+            return digest
+    return None
+
+
+def training_seconds(adapter: Path) -> float | None:
+    """How long it took to train this adapter, by the training.json in or beside its folder; None where none says."""
+    for seconds in _noted(adapter, "seconds"):
+        if isinstance(seconds, int | float) and seconds > 0:
+            return float(seconds)
+    return None
+
+
+def _noted(adapter: Path, key: str) -> Iterator[object]:
     for file in (
         adapter / "training.json",
         adapter.parent / "training.json",
@@ -112,10 +127,8 @@ def recorded_base_digest(adapter: Path) -> str | None:
             notes = msgspec.json.decode(file.read_bytes())
         except (OSError, msgspec.DecodeError):
             continue
-        digest = notes.get("base_digest") if isinstance(notes, dict) else None
-        if isinstance(digest, str) and digest:
-            return digest
-    return None
+        if isinstance(notes, dict) and key in notes:
+            yield notes[key]
 
 
 def _present(folder: Path, names: Iterable[str]) -> list[Path]:

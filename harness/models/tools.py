@@ -67,3 +67,14 @@ def chat_messages(messages: Sequence[Message], *, arguments: type[str] | type[di
                 waiting.remove(answered)
         found.append(told)
     return found
+
+
+def conversation_text(messages: Sequence[Message], tools: Sequence[str] = ()) -> str:
+    """A conversation to be read: a question as it is; more turns with who says them, calls and tools by name."""
+    if len(messages) == 1 and messages[0].role == "user" and not tools:
+        return messages[0].content
+    turns = [f"tools: {', '.join(tools)}"] if tools else []
+    for message in messages:
+        calls = [f"{call.function.name}({call.function.arguments})" for call in message.tool_calls]
+        turns.append(" ".join([f"{message.role}:", *([message.content] if message.content else []), *calls]))
+    return "\n\n".join(turns)

@@ -18,6 +18,7 @@ from harness.judges.judgement import JudgedSet, Judgement
 from harness.judges.refs import JudgeRef
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef
+from harness.models.tools import conversation_text, tool_names
 from harness.record import Role
 from harness.store import Store
 
@@ -162,7 +163,7 @@ def texts_of(
     shown = {j.case for j in judged.judgements}
     for case in golden_set.cases:
         if case.id in shown:
-            prompt = "\n\n".join(message.content for message in case.conversation)
+            prompt = conversation_text(case.conversation, tool_names(case.tools))
             texts[f"prompt:{golden_set.name}:{case.id}"] = Response(text=prompt)
             if case.target is not None:
                 texts[f"target:{golden_set.name}:{case.id}"] = Response(text=case.target)

@@ -28,7 +28,7 @@ from harness.pytest_plugin.cases import beyond, case_result
 from harness.pytest_plugin.collect import golden_sets
 from harness.pytest_plugin.completeness import partial_because
 from harness.pytest_plugin.judging import texts_of
-from harness.pytest_plugin.kept import kept_texts, told_of_thinking
+from harness.pytest_plugin.kept import amount_probes, kept_texts, told_of_thinking
 from harness.pytest_plugin.lanes import TOLD, CaseOutcome
 from harness.pytest_plugin.session import HarnessSession
 from harness.record import (
@@ -264,8 +264,7 @@ class RunResults:
             measured = None
             if golden.name in self._retention:
                 measured = msgspec.structs.replace(self.session.measure(golden), path=path)
-                texts.update(kept_texts(self.session, golden, measured))
-                yield measured
+                yield self._kept(golden, measured, texts)
             seen = beyond(by_set.get(golden.name, {}), measured)
             if not seen:
                 continue
@@ -279,8 +278,12 @@ class RunResults:
                     case_result(golden, i, seen[case.id]) for i, case in enumerate(golden.cases) if case.id in seen
                 ),
             )
-            texts.update(kept_texts(self.session, golden, result))
-            yield result
+            yield self._kept(golden, result, texts)
+
+    def _kept(self, golden: GoldenSet, result: SetResult, texts: dict[str, Response]) -> SetResult:
+        """Keep the set's texts; gives the set with what its answers took."""
+        texts.update(kept_texts(self.session, golden, result))
+        return msgspec.structs.replace(result, probes=(*result.probes, *amount_probes(result, texts)))
 
     def _judged(self, texts: dict[str, Response]) -> tuple[JudgedSet, ...]:
         """The pairs that a judge compared; none where the judge failed, which its tests have told."""

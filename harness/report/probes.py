@@ -17,6 +17,10 @@ _MEANING = {
     "prose_nll": "surprise at ordinary prose",
     "kl": "distance from the base's predictions",
     "length": "length of the answers",
+    "output tokens": "what an answer has",
+    "prompt tokens": "what is read for an answer, system prompt and passages included",
+    "seconds": "from asking until the answer is whole, beside the others that were asked with it",
+    "asked together": "how many were under way at once",
 }
 
 
@@ -80,6 +84,6 @@ def _change(probe: Probe, versus: tuple[float, ...], share: bool) -> tuple[str, 
     if interval.low <= 0 <= interval.high:
         return told, "even"
     # Answers of another length are different, neither better nor worse.
-    if probe.probe == "length":
+    if probe.probe in ("length", "output tokens", "prompt tokens", "asked together"):
         return told, "even"
     return told, "better" if (interval.low > 0) == probe.higher_is_better else "worse"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from tiny_llama import ask, build_adapter, build_base, score
@@ -48,7 +49,13 @@ def answers(ref: ModelRef, requests: Sequence[Request]) -> list[Response]:
 
 
 def of_each(refs: Sequence[ModelRef], requests: Sequence[Request]) -> list[list[Response]]:
-    return [model.generate(requests, on_done=lambda index, response: None) for _, model in open_models(refs)]
+    told = [model.generate(requests, on_done=lambda index, response: None) for _, model in open_models(refs)]
+    return [untimed(said) for said in told]
+
+
+def untimed(said: Sequence[Response]) -> list[Response]:
+    """What was said; how long it took is another matter."""
+    return [msgspec.structs.replace(response, timing=None) for response in said]
 
 
 def scores(ref: ModelRef, requests: Sequence[ScoreRequest]) -> list[TokenScores]:
@@ -333,7 +340,7 @@ def test_answers_finished_before_memory_ran_out_are_not_made_again(
     expected = answers(ref, requests)
     monkeypatch.setattr(generating, "_Watch", FailsLater)
     for _, model in open_models([ref]):
-        assert model.generate(requests, on_done=lambda i, r: done.append(i)) == expected
+        assert untimed(model.generate(requests, on_done=lambda i, r: done.append(i))) == expected
     assert failed
     assert sorted(done) == list(range(len(requests)))
 
@@ -361,9 +368,9 @@ def test_answers_that_ended_in_the_very_batch_that_ran_out_of_memory_are_not_los
     monkeypatch.setattr(generating, "_Watch", FailsInMidBatch)
     done: dict[int, Response] = {}
     for _, model in open_models([ref]):
-        assert model.generate(requests, on_done=done.__setitem__) == expected
+        assert untimed(model.generate(requests, on_done=done.__setitem__)) == expected
     assert failed == [1]
-    assert [done[i] for i in range(4)] == expected
+    assert untimed([done[i] for i in range(4)]) == expected
 
 
 def test_an_adapter_of_another_shape_is_refused(base: Path, refer: Refer, tmp_path: Path) -> None:
@@ -435,6 +442,15 @@ def with_tools(template_tokenizer: Any, template: str) -> list[int]:
     )
     tool = {"name": "weather", "parameters": {"type": "object"}}
     return prompts.conversation(turns, case="a-case", tools=(tool,))
+
+
+def test_every_answer_tells_how_long_it_took_and_beside_how_many(base: Path, refer: Refer) -> None:
+    requests = [ask("Hi", max_tokens=1), ask("Why?", max_tokens=12), ask("Go on.", max_tokens=1)]
+    for batch_size, together in ((8, {3}), (1, {1})):
+        for _, model in open_models([refer(f"hf:{base}", batch_size=batch_size)]):
+            timings = [r.timing for r in model.generate(requests, on_done=lambda index, response: None)]
+        assert all(timing is not None and timing.seconds > 0 for timing in timings)
+        assert {timing.together for timing in timings if timing is not None} == together
 
 
 def test_tools_and_calls_go_through_the_chat_template(base: Path) -> None:

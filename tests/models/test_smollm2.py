@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from tiny_llama import ask, score
 
-from harness.models import Response
 from harness.models.digests import cache_folder
 from harness.models.opening import open_models
 from harness.models.refs import ModelRef
@@ -51,10 +50,10 @@ def test_the_base_answers_simple_questions(refer: Refer, dtype: str) -> None:
 def test_a_batch_gives_the_texts_of_single_requests_in_float32(refer: Refer) -> None:
     questions = ["Name a colour.", "Who wrote Hamlet, and when was it first performed?", "Is water wet?", "Why?"]
     requests = [ask(question, max_tokens=24) for question in questions]
-    texts: list[list[Response]] = []
+    texts: list[list[str]] = []
     for size in (4, 1):
         for _, model in open_models([refer("smollm2", dtype="float32", batch_size=size)]):
-            texts.append(model.generate(requests, on_done=lambda i, r: None))
+            texts.append([answer.text for answer in model.generate(requests, on_done=lambda i, r: None)])
     assert texts[0] == texts[1]
 
 

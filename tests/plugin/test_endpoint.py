@@ -62,6 +62,25 @@ def test_a_suite_asks_a_server_once_and_then_the_store(project, serve):
     assert any("weights cannot be verified" in note for note in project.record().notes)
 
 
+def test_what_an_answer_took_is_recorded_and_held_to_the_budget(project, serve):
+    def wordy(question, times, seen):
+        text = question.removeprefix("What is ").removesuffix("?")
+        return completion(f"answer {text}", usage=(12, 40 if seen["body"]["model"] == "wordy" else 20))
+
+    server = serve(wordy)
+    text = (project.path / "pyproject.toml").read_text()
+    project.write("pyproject.toml", f"[tool.harness.gate.budgets]\nfacts = {{output_tokens = 0.5}}\n{text}")
+    run = project.run("suites", f"--model=openai:wordy@{server.url}", f"--baseline=openai:brief@{server.url}")
+    probes = {probe.probe: probe for probe in project.record().sets[0].probes}
+    assert probes["output tokens"].candidate == (40.0,) * 6
+    assert probes["output tokens"].baseline == (20.0,) * 6
+    assert probes["prompt tokens"].candidate == (12.0,) * 6
+    assert all(seconds > 0 for seconds in probes["seconds"].candidate)
+    assert max(probes["asked together"].candidate) <= 6
+    assert run.ret == 1
+    run.stdout.fnmatch_lines(["*FAIL         budget    facts output tokens 20 -> 40*"])
+
+
 def test_a_host_that_is_not_allowed_is_refused_before_anything_is_sent(project):
     result = project.run("suites", "--model=openai:tiny@https://api.example.com/v1")
     text = result.stdout.str() + result.stderr.str()

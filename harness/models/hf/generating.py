@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from transformers import (
 )
 
 from harness.errors import GenerationError
-from harness.models import Request, Response
+from harness.models import Request, Response, Timing
 from harness.models.hf.caches import selectable_cache
 from harness.models.hf.memory import Batches
 from harness.models.hf.prompts import Prompts
@@ -41,13 +42,20 @@ class _Row:
         self.text: str | None = None
         self.finish_reason: Literal["stop", "length"] = "stop"
         self.done = False
+        self.timing: Timing | None = None
+        self._began, self._together = 0.0, 1
         self.rng = random.Random(_seed(request))
 
-    def begin(self) -> None:
-        """Start again from the prompt, as after running out of memory."""
+    def begin(self, together: int) -> None:
+        """Start from the prompt, in a batch of so many; again, as after running out of memory."""
+        self._began, self._together = time.perf_counter(), together
         self.tokens.clear()
         self.text, self.finish_reason, self.done = None, "stop", False
         self.rng = random.Random(_seed(self.request))
+
+    def end(self) -> None:
+        """The answer is whole."""
+        self.timing = Timing(seconds=round(time.perf_counter() - self._began, 6), together=self._together)
 
 
 def generate(
@@ -71,6 +79,7 @@ def generate(
             finish_reason=row.finish_reason,
             prompt_tokens=len(row.prompt),
             completion_tokens=len(row.tokens),
+            timing=row.timing,
         )
         responses[row.index] = response
         on_done(row.index, response)
@@ -128,7 +137,7 @@ def _answer(model: Any, prompts: Prompts, batch: Sequence[_Row], finished: Calla
     """Answer one batch: generate until a share of the rows is finished, take those out, go on with the rest."""
     rows = list(batch)
     for row in rows:
-        row.begin()
+        row.begin(len(rows))
     width = max(len(row.prompt) for row in rows)
     ids = torch.tensor([[prompts.pad_id] * (width - len(row.prompt)) + row.prompt for row in rows])
     mask = torch.tensor([[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows])
@@ -177,6 +186,8 @@ class _Watch(StoppingCriteria):
             for row, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
                 if not row.done:
                     self._take(row, token)
+                    if row.done:
+                        row.end()
             self._over = sum(not row.done for row in self._rows) <= self._until
         over = [self._over or row.done for row in self._rows]
         return torch.tensor(over, device=input_ids.device)

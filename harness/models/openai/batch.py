@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
+
 from harness.config import EndpointConfig
 from harness.errors import HarnessError
-from harness.models import Response, TokenScores
+from harness.models import Response, Timing, TokenScores
 from harness.models.endpoints import is_near
 from harness.models.openai.pace import Pace
 from harness.models.openai.replies import Fault
@@ -66,6 +68,8 @@ class Ask(Generic[_Question]):
         self.cuts = 0
         self.sent = 0
         self.refused = 0
+        #: Open requests, this one among them, when it was last sent.
+        self.together = 0
         #: How many others had been answered when this one was first, and last, sent.
         self.answered_first = 0
         self.answered_last = 0
@@ -145,6 +149,7 @@ class Batch(Generic[_Question, _Answer]):
                 return delay
             heapq.heappop(self._waiting)
             one.cuts = self._pace.sent(now, one.tokens)
+            one.together = self._pace.in_flight
             one.sent += 1
             one.answered_last = self._answered
             if one.sent == 1:
@@ -155,7 +160,13 @@ class Batch(Generic[_Question, _Answer]):
         return None
 
     async def _asked(self, one: Ask[_Question]) -> None:
-        self._returned.put_nowait((one, await self._ask(one.question)))
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        outcome = await self._ask(one.question)
+        if isinstance(outcome, Response):
+            timing = Timing(seconds=round(clock() - started, 6), together=one.together)
+            outcome = msgspec.structs.replace(outcome, timing=timing)
+        self._returned.put_nowait((one, outcome))
 
     def _take(self, one: Ask[_Question], outcome: _Answer | Fault, now: float) -> None:
         """Keep an answer; of a fault decide whether to ask again, to go on without, or to stop."""

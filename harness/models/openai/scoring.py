@@ -11,6 +11,7 @@ from harness.config import EndpointConfig
 from harness.models import Message, ScoreRequest, TokenScores
 from harness.models.openai.replies import Fault, read_echo, read_refusal, read_tokens
 from harness.models.openai.wire import Wire
+from harness.models.tools import chat_messages
 
 #: What of `extra_body` changes how a conversation is rendered.
 _RENDERING = ("chat_template", "chat_template_kwargs", "tools")
@@ -46,7 +47,7 @@ class Scorer:
         task = self._prompts.get(messages)
         if task is None:
             rendering = {k: v for k, v in self._endpoint.extra_body.items() if k in _RENDERING}
-            asked = {"messages": [{"role": m.role, "content": m.content} for m in messages], **rendering}
+            asked = {"messages": chat_messages(messages, arguments=str), **rendering}
             task = asyncio.create_task(self._tokens({**asked, "add_generation_prompt": True}))
             self._prompts[messages] = task
         found = await task
