@@ -11,7 +11,7 @@ from harness.generation import Progress
 from harness.judges.asking import Judged, judge_pairs
 from harness.judges.human import LabelledPair, agreement_with
 from harness.judges.judgement import CardLine, HumanAgreement, JudgeCard, Judgement, OrderJudgement
-from harness.judges.probes import Probe, ProbeName, make_probes, probes_digest
+from harness.judges.probes import Material, Probe, ProbeName, make_probes, probes_digest
 from harness.judges.refs import JudgeRef
 from harness.judges.summary import MOST_UNREAD, summarise
 from harness.store import Store
@@ -34,18 +34,20 @@ def calibrate(
     *,
     labels: Sequence[LabelledPair] = (),
     before: JudgeCard | None = None,
+    material: tuple[Material, ...] | None = None,
     max_cost: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> JudgeCard:
     """Ask the judge everything, and write down what it did. Replies that are stored are not asked for again.
 
-    `before` is an older card of the same judge: where nothing new was asked, its seconds and cost still hold. Raises
+    `before` is an older card of the same judge: where nothing new was asked, its seconds and cost still hold.
+    `material` are other questions than the packaged ones: such a card can only say that a judge is unfit. Raises
     JudgeError for a judge that nobody can ask.
     """
     if judge.kind in ("reference", "replay"):
         what = "a similarity" if judge.kind == "reference" else "a record of judgements"
         raise JudgeError(f"{judge.name}: {what} cannot be asked anything new, so it has no card. Name a model.")
-    probes = make_probes()
+    probes = make_probes(material)
     pairs = [pair for probe in probes.values() for pair in probe.pairs]
     judged = judge_pairs(judge, pairs, store, identical_too=True, max_cost=max_cost, on_progress=on_progress)
     once_more = [
@@ -61,7 +63,7 @@ def calibrate(
     if labels:
         human, said = agreement_with(judge, labels, store, max_cost=max_cost, on_progress=on_progress)
         batches.append(said)
-    return _card(judge, lines, human, batches, before)
+    return _card(judge, lines, human, batches, before, probes_digest(material))
 
 
 _REPEATED = "numbers swapped"
@@ -293,6 +295,7 @@ def _card(
     human: HumanAgreement | None,
     batches: Sequence[Judged],
     before: JudgeCard | None,
+    probes: str,
 ) -> JudgeCard:
     calls = sum(one.calls for one in batches)
     costs = [one.cost for one in batches if one.cost is not None]
@@ -307,7 +310,7 @@ def _card(
         judge=judge.identity,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         harness_version=importlib.metadata.version("finetune-harness"),
-        probes_digest=probes_digest(),
+        probes_digest=probes,
         fit=not any(line.fatal for line in failed),
         faults=tuple(dict.fromkeys(line.fault for line in failed)),
         lines=lines,

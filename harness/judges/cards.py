@@ -10,6 +10,7 @@ import msgspec
 
 from harness.errors import JudgeError
 from harness.judges.judgement import JudgeCard
+from harness.judges.probes import probes_digest
 from harness.judges.refs import JudgeRef, judges_itself
 from harness.judges.summary import MOST_UNREAD, PairSummary
 from harness.models.refs import ModelRef
@@ -67,6 +68,8 @@ def unfit_because(
         reasons.append(f"the judge {judge.name} has no card for its model, prompt and rubric ({next_})")
     elif not card.fit:
         reasons.append(f"the judge {judge.name} failed its card: {', '.join(card.faults)}")
+    elif card.probes_digest != probes_digest():
+        reasons.append(f"the card of {judge.name} was made with other probes: run harness judge card {judge.name}")
     if summary.unread_share > MOST_UNREAD:
         reasons.append(
             f"{summary.unread} of {summary.asked} judgements could not be read, and {MOST_UNREAD:.0%} may be"

@@ -61,9 +61,10 @@ def make_probes(material: tuple[Material, ...] | None = None) -> dict[ProbeName,
     }
 
 
-def probes_digest() -> str:
+@functools.cache
+def probes_digest(material: tuple[Material, ...] | None = None) -> str:
     """sha256 of all pairs: a card says by what it was made."""
-    said = [(name, probe.pairs, probe.of) for name, probe in make_probes().items()]
+    said = [(name, probe.pairs, probe.of) for name, probe in make_probes(material).items()]
     return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 

@@ -109,6 +109,15 @@ def test_a_judge_without_a_card_or_with_a_failed_one_may_not_gate(tmp_path):
         assert "one of the models that it judges" in unfit_because(judge, card, nothing, [judge.model])[0]
 
 
+def test_a_card_that_was_made_with_other_probes_does_not_count(tmp_path):
+    with known.served_judge(known.perfect) as (judge, _), Store(tmp_path / "store.sqlite") as store:
+        card = calibrate(judge, store, material=load_material()[:4])
+    assert card.fit
+    assert "was made with other probes" in unfit_because(judge, card, summarise(()))[0]
+    whole = msgspec.structs.replace(card, probes_digest=probes_digest())
+    assert unfit_because(judge, whole, summarise(())) == ()
+
+
 def test_neither_a_similarity_nor_a_record_has_a_card(tmp_path):
     from harness.config import HarnessConfig
 

@@ -12,11 +12,13 @@ import scipy.special  # noqa: F401
 
 import harness.pytest_plugin.hooks
 import harness.report.html  # noqa: F401
-from harness.cli.main import run
 from harness.config import load_project
-from harness.judges.cards import read_card
+from harness.judges.calibration import calibrate, card_lines
+from harness.judges.cards import write_card
+from harness.judges.probes import load_material
 from harness.naming import resolve_project_judge
 from harness.pytest_plugin.results import INVALID
+from harness.store import Store
 
 SUITE = """
 import pytest
@@ -41,7 +43,7 @@ def _needs_vllm():
 
 
 @pytest.mark.parametrize("judge", [engine("hf"), engine("vllm")])
-def test_smollm2_is_unfit_and_a_gate_that_rests_on_it_is_invalid(judge, pytester, capsys, monkeypatch):
+def test_smollm2_is_unfit_and_a_gate_that_rests_on_it_is_invalid(judge, pytester, monkeypatch):
     monkeypatch.chdir(pytester.path)
     rows = [{"id": f"fact-{x}", "input": f"What is {x}?", "target": f"It is {x}."} for x in "abcdef"]
     for name, texts in {
@@ -56,14 +58,15 @@ def test_smollm2_is_unfit_and_a_gate_that_rests_on_it_is_invalid(judge, pytester
     (pytester.path / "suites").mkdir()
     (pytester.path / "suites" / "test_pairwise.py").write_text(SUITE, encoding="utf-8")
 
-    assert run(["judge", "card", judge]) == 1
-    told = capsys.readouterr().out
-    assert f"judge {judge}: unfit" in told
     project = load_project(pytester.path)
     ref = resolve_project_judge(project, judge, None, None)
     assert ref.mode == "choice"
-    card = read_card(project.judges, ref.digest)
-    assert not card.fit
+    # A few of the questions, which is enough to find it out: the whole card takes a small machine half an hour.
+    english = tuple(one for one in load_material() if one.language == "en")[:4]
+    with Store(project.store) as store:
+        card = calibrate(ref, store, material=english)
+    write_card(project.judges, card)
+    assert not card.fit, "\n".join(card_lines(card))
     assert {line.line: line.value for line in card.lines}["label mass"] is not None
 
     arguments = ("--model=scripted:new.jsonl", "--baseline=scripted:old.jsonl", f"--judge={judge}")

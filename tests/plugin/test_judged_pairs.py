@@ -186,6 +186,17 @@ def test_a_model_is_not_judged_by_itself(project, serve):
     result.stdout.fnmatch_lines(["*INVALID*judge*is one of the models*"])
 
 
+def test_without_a_baseline_there_is_nothing_to_compare_and_no_call(project, serve):
+    server = serve(right_wins)
+    configure(project, server.url)
+    result = project.run("suites", models(project)[0], "--judge=known")
+    assert result.ret in (1, INVALID)
+    assert len(server.seen) == 0
+    (answer,) = [a for a in project.record().answers if "pairwise" in a.test]
+    assert answer.status == "INVALID"
+    assert "no baseline to compare with" in answer.reason
+
+
 def test_the_judgement_of_one_case_can_be_asserted(project, serve):
     server = serve(right_wins)
     configure(project, server.url)
