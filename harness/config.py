@@ -257,6 +257,32 @@ class JudgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(f"context = {self.context}: a rubric and two answers need 512 tokens and more")
 
 
+class VllmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How vLLM is started in process. What is None is left to it, or read from the model.
+
+    `max_model_len` is the longest text in tokens, prompt and answer; `max_num_seqs` how many requests are in flight at
+    most; `gpu_memory_utilization` the share of a card's memory that may be used; `kv_cache_gib` the cache's memory in
+    GiB. `engine_args` are any further arguments of `vllm.LLM`: they may change answers, so they are part of the number
+    format that records and the store know a model by.
+    """
+
+    tensor_parallel_size: int = 1
+    max_model_len: int | None = None
+    max_num_seqs: int | None = None
+    max_lora_rank: int | None = None
+    gpu_memory_utilization: float | None = None
+    kv_cache_gib: float | None = None
+    engine_args: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        for name in ("tensor_parallel_size", "max_model_len", "max_num_seqs", "max_lora_rank", "kv_cache_gib"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} = {value}: it must be above 0")
+        if self.gpu_memory_utilization is not None and not 0 < self.gpu_memory_utilization <= 1:
+            raise ValueError(f"gpu_memory_utilization = {self.gpu_memory_utilization}: a share above 0 and up to 1")
+
+
 class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of `[tool.harness]`. Paths are relative to the folder of pyproject.toml."""
 
@@ -274,6 +300,7 @@ class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     judge: str | None = None
     judges: dict[str, JudgeConfig] = {}
     thinking: Literal["keep", "strip"] = "keep"
+    vllm: VllmConfig = VllmConfig()
 
     def max_tokens(self, set_name: str) -> int:
         """The token limit for a set: its own, else its first matching pattern's, else the default."""
@@ -386,6 +413,7 @@ def parse_config(table: dict[str, Any], *, where: str) -> HarnessConfig:
     for waiver in waivers if isinstance(waivers, list) else ():
         _refuse_unknown(waiver, Waiver, where, "[tool.harness.gate.waivers]")
     _refuse_unknown(table.get("sampling", {}), SamplingConfig, where, "tool.harness.sampling")
+    _refuse_unknown(table.get("vllm", {}), VllmConfig, where, "tool.harness.vllm")
     sets = table.get("sets", {})
     for name, own in sets.items() if isinstance(sets, dict) else ():
         _refuse_unknown(own, SetConfig, where, f"tool.harness.sets.{name!r}")

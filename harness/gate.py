@@ -116,6 +116,10 @@ def _complete(
         both = f"{record.candidate.label} and {record.baseline.label} are the same weights"
         reason = f"{both}: nothing can be compared. Name another candidate or baseline."
         yield invalid("candidate and baseline are the same weights", reason)
+    for parity in record.parity:
+        if parity.fault is not None:
+            reason = f"T14, {parity.model}: {parity.fault}"
+            yield invalid(f"T14: {parity.engine} does not answer as {parity.model} was trained", reason)
     for one in sets:
         for rival, gaps in one.missing.items():
             reason = (
@@ -390,6 +394,12 @@ def _set_answer(
 
 def _notes(record: RunRecord, sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[str]:
     yield from record.notes
+    for parity in record.parity:
+        if parity.fault is None:
+            yield (
+                f"{parity.model}: {parity.engine} applies the adapter as trained ({parity.error:.2g} nats per token "
+                f"apart, {parity.noise:.2g} on the base; the adapter's effect is {parity.effect:.2g})"
+            )
     yield from noise_notes(record.noise, policy)
     yield from repeats_notes(record)
     for judged in record.judged:

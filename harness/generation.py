@@ -25,7 +25,7 @@ Phase = Literal["load", "generate", "score"]
 _SCRIPTED_AT_ONCE = 1000
 
 #: Engines that hold an answer to a schema while it is written, or (scripted) repeat one that was.
-HOLD_SCHEMA = ("openai", "scripted")
+HOLD_SCHEMA = ("openai", "scripted", "vllm")
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

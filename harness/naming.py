@@ -23,6 +23,7 @@ def local_models(project: Project, device: str | None, dtype: str | None) -> Cal
             device=device or project.config.device,
             dtype=dtype or project.config.dtype,
             batch_size=project.config.batch_size,
+            vllm=project.config.vllm,
             endpoints=project.config.endpoints,
             egress=project.config.egress,
         )

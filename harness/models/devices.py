@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import warnings
+from collections.abc import Iterator
 
 import msgspec
 
@@ -49,6 +51,22 @@ def see_devices() -> Devices | None:
         apple=torch.backends.mps.is_available(),
         problem=None if usable or cuda is None else why or "torch is a CUDA build, but finds no usable card",
     )
+
+
+@contextlib.contextmanager
+def keep_threads() -> Iterator[None]:
+    """Afterwards torch computes with as many threads as before, whatever a library did to it meanwhile.
+
+    vLLM leaves it at one thread on a CPU, and puts a function that does nothing in place of `torch.set_num_threads`.
+    """
+    import torch
+
+    change, count = torch.set_num_threads, torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads = change
+        torch.set_num_threads(count)
 
 
 def _gpu(index: int) -> Gpu:

@@ -77,8 +77,23 @@ def _open_hf(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
         base.close()
 
 
+def _open_vllm(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
+    from harness.models.vllm.preflight import require_vllm
+
+    require_vllm(refs[0].label)
+    from harness.models.vllm.engine import LoadedEngine
+
+    engine = LoadedEngine(refs)
+    try:
+        for ref in refs:
+            yield ref, engine.model(ref)
+    finally:
+        engine.close()
+
+
 _OPEN: dict[str, Callable[[Sequence[ModelRef]], Generator[tuple[ModelRef, Model]]]] = {
     "scripted": _open_scripted,
     "openai": _open_endpoint,
     "hf": _open_hf,
+    "vllm": _open_vllm,
 }

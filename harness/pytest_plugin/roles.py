@@ -6,7 +6,7 @@ import msgspec
 
 from harness.config import Project
 from harness.errors import ConfigError
-from harness.models.refs import ModelRef
+from harness.models.refs import VLLM, ModelRef
 from harness.naming import local_models
 from harness.noise import Variant, once_more
 from harness.pytest_plugin.stored import StoredNames
@@ -60,7 +60,9 @@ def resolve_refs(
     if travelled is not None:
         return ModelRefs(candidate=candidate, baseline=travelled, root=root)
     if registry.alias("baseline") is not None:
-        return ModelRefs(candidate=candidate, baseline=one("baseline"), root=root)
+        # By the same engine: another one is another instrument.
+        name = f"{VLLM}:baseline" if candidate.engine == VLLM else "baseline"
+        return ModelRefs(candidate=candidate, baseline=one(name), root=root)
     return ModelRefs(candidate=candidate, baseline=root, root=root)
 
 

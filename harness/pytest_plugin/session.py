@@ -23,10 +23,11 @@ from harness.judges.refs import JudgeRef
 from harness.measures.classes import Classification
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef
+from harness.parity import measure_parity, plan_parity
 from harness.pytest_plugin.collect import LANE, CaseParam, lane_of
 from harness.pytest_plugin.judging import JudgedSets
 from harness.pytest_plugin.roles import ModelRefs
-from harness.record import Role, SetResult, newest_record
+from harness.record import AdapterParity, Role, SetResult, newest_record
 from harness.retention import Retention, measure, plan_retention
 from harness.retention.measurement import can_score
 from harness.scores import Scores, score_set
@@ -115,6 +116,8 @@ class HarnessSession:
                 for golden_set in callspec.params["retention"]:
                     for ref in self.refs.roles().values():
                         plan_retention(golden_set, ref, self._plan, sampling=self.sampling(golden_set))
+        if len(self._plan):
+            plan_parity(self.refs.roles().values(), self._plan)
 
     def foresight(self, items: Iterable[pytest.Item]) -> Foresight | None:
         """What the selected items can show of the candidate; None where there is nobody to compare it with."""
@@ -248,6 +251,21 @@ class HarnessSession:
             with Store(self.project.store) as store:
                 answers = run(plan, store, store_only=True, thinking=self.project.config.thinking)
         return measure(golden_set, answers, self.refs.roles(), sampling=self.sampling(golden_set))
+
+    def parity(self) -> tuple[AdapterParity, ...]:
+        """Do engines apply the adapters of this run as trained? Where workers asked the models, read from the store;
+        nothing where none was asked."""
+        answers = self._answers
+        if answers is None:
+            if self.stats is None:
+                return ()
+            plan = GenerationPlan()
+            plan_parity(self.refs.roles().values(), plan)
+            if not len(plan):
+                return ()
+            with Store(self.project.store) as store:
+                answers = run(plan, store, store_only=True)
+        return measure_parity(self.refs.roles().values(), answers)
 
     def texts(self, keys: Iterable[str]) -> dict[str, Response]:
         """Stored answers by key, as the models gave them."""

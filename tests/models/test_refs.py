@@ -160,7 +160,7 @@ def test_an_adapter_trained_on_another_base_is_refused_before_anything_is_loaded
     [
         ("triag", r"no model 'triag'.*Did you mean 'triage'\? There is: candidate, smollm2, triage;"),
         ("org/name", "For a hub model write hf:org/name"),
-        ("vllm:base", "unknown kind of model 'vllm'. Known: hf:"),
+        ("tgi:base", "unknown kind of model 'tgi'. Known: hf:"),
         ("a.txt", r"a file, not a model folder. For a scripted model write scripted:a\.txt"),
         ("empty", r"neither adapter_config\.json .* nor config\.json"),
         ("scripted:nothing.jsonl", "there is no file nothing.jsonl"),

