@@ -24,6 +24,7 @@ COMMANDS = {
     "models": "harness.cli.models:models",
     "store": "harness.cli.store:store",
     "report": "harness.cli.gate:report",
+    "serve": "harness.cli.serve:serve",
     "demo": "harness.cli.demo:demo",
 }
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.models.vllm.server import served_scores
 from tiny_llama import ask, build_adapter
 
 from harness.config import VllmConfig
@@ -24,6 +23,7 @@ from harness.models.opening import open_models
 from harness.models.refs import ModelRef, resolve
 from harness.models.vllm.asking import VllmModel
 from harness.models.vllm.engine import LoadedEngine
+from harness.models.vllm.server import served_scores
 from harness.parity import PROBES, judge
 
 pytestmark = pytest.mark.vllm
