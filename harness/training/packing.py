@@ -39,10 +39,10 @@ def attend_within_rows(
     if row_lengths is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     attended = []
-    rows = (part.split(row_lengths, dim=2) for part in (query, key, value))
-    for length, *row in zip(row_lengths, *rows, strict=True):
+    parts = (torch.split(part, list(row_lengths), dim=2) for part in (query, key, value))
+    for length, q, k, v in zip(row_lengths, *parts, strict=True):
         with _kernel(query, length):
-            attended.append(sdpa_attention_forward(module, *row, None, **options)[0])
+            attended.append(sdpa_attention_forward(module, q, k, v, None, **options)[0])
     return torch.cat(attended, dim=1), None
 
 
