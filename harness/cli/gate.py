@@ -1,4 +1,4 @@
-"""`harness gate` and `harness gate report`: from a run to a verdict, from a record to a page."""
+"""`harness gate` and `harness report`: from a run to a verdict, from a record to a page."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ModelOrCommand(click.Group):
             return command.invoke(inner)
 
 
-@click.group(cls=ModelOrCommand, invoke_without_command=True, subcommand_metavar="| explain RECORD | report RECORD")
+@click.group(cls=ModelOrCommand, invoke_without_command=True, subcommand_metavar="| explain RECORD")
 @click.argument("model", default="candidate")
 @click.option("--baseline", metavar="REF", help="Compare with this model instead of the alias 'baseline'.")
 @click.option(
@@ -117,7 +117,7 @@ def gate(
 gate.add_command(explain)
 
 
-@gate.command()
+@click.command()
 @click.argument("record", type=click.Path(path_type=Path))
 def report(record: Path) -> None:
     """Write the HTML report of an earlier run again.

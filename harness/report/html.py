@@ -44,7 +44,7 @@ def write_page(folder: Path, page: Page) -> Path:
         unfinished.unlink(missing_ok=True)
         raise RecordError(
             f"{file}: the report cannot be written ({error.strerror}). Make room; the record is safe, and "
-            f"`harness gate report {folder}` writes the report again."
+            f"`harness report {folder}` writes the report again."
         ) from error
     return file
 

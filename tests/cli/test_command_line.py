@@ -52,7 +52,7 @@ def test_no_command_at_all_shows_the_help_and_is_wrong_usage(capsys):
         (["gate", "--policy", "p.toml"], "name it with --record"),
         (["gate", "candidate", "--record", "x"], "leave MODEL and --baseline out"),
         (["gate", "--record", "nowhere"], "nowhere: no run record there"),
-        (["gate", "report", "nowhere"], "nowhere: no run record there"),
+        (["report", "nowhere"], "nowhere: no run record there"),
         (["models", "show"], "no version is the candidate yet"),
         (["models", "show", "triage@7"], "unknown model version 'triage@7'"),
         (["models", "promote"], "no version is the candidate yet"),

@@ -52,7 +52,7 @@ def test_verdict_and_exit_status_are_the_gates(capsys, ours, word, status):
     assert f"report: {folder / 'index.html'}" in printed
     # The record decides and reports again like any other, under the policy of the comparison.
     assert run(["gate", "--record", str(folder)]) == status
-    assert run(["gate", "report", str(folder)]) == 0
+    assert run(["report", str(folder)]) == 0
     assert (folder / "index.html").read_text(encoding="utf-8") == page
 
 

@@ -202,7 +202,7 @@ def test_the_report_is_written_beside_the_record(tmp_path: Path) -> None:
 def test_a_report_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     write_record(tmp_path, run(golden("general", many("general", 5))), {})
     (tmp_path / "index.html").mkdir()
-    with pytest.raises(RecordError, match="harness gate report"):
+    with pytest.raises(RecordError, match="harness report"):
         write_report(tmp_path)
     assert not list(tmp_path.glob("*.tmp"))
 
