@@ -62,11 +62,19 @@ def main() -> None:
     parser.add_argument("--fine-tune", default="triage@1")
     parser.add_argument("--alone", type=int, default=12)
     options = parser.parse_args()
-    started = time.monotonic()
+    started, load = time.monotonic(), os.getloadavg()[0]
     table = measured(options.project.resolve(), options.fine_tune, options.alone)
     found = versions("finetune-harness", "torch", "transformers", "peft", "bm25s")
     seconds = round(time.monotonic() - started, 1)
-    save("paths", {**found, "seconds": seconds, "table": json.loads(msgspec.json.encode(table))})
+    save(
+        "paths",
+        {
+            **found,
+            "load_average": [load, os.getloadavg()[0]],
+            "seconds": seconds,
+            "table": json.loads(msgspec.json.encode(table)),
+        },
+    )
     machine = found["machine"]
     assert isinstance(machine, dict)
     where = (

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.config import GatePolicy, Price
 from harness.errors import ConfigError
+from harness.models import Response
 from harness.pairs import PairedSet, pair_sets
 from harness.record import ModelIdentity, Role, RunRecord
 from harness.stats.intervals import Interval
@@ -34,7 +35,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class PathResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One path. Tokens are means per request; None where nobody told. `cost` is of 1,000 requests; None where no
-    price is known. `update` says what must be done when the knowledge changes."""
+    price is known. `cut_off` counts the cases with an answer that ended at max_tokens; None where nobody counted.
+    `update` says what must be done when the knowledge changes."""
 
     model: ModelIdentity
     quality: tuple[SetQuality, ...]
@@ -43,8 +45,8 @@ class PathResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     latency: Latency | None
     alone: Latency | None
     cost: float | None
-    cut_off: int
     update: tuple[str, ...]
+    cut_off: int | None = None
 
 
 class PathTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,11 +64,12 @@ def path_table(
     prices: Sequence[Price | None],
     updates: Sequence[tuple[str, ...]],
     alone: Sequence[tuple[float, ...]] = (),
+    cut_off: Sequence[int] = (),
 ) -> PathTable:
     """The table of runs that each compared another path with the same first one.
 
-    `prices`, `updates` and `alone` are the paths' own, the first path's first. Raises ConfigError where the runs have
-    no rated case, or not the same cases.
+    `prices`, `updates`, `alone` and `cut_off` are the paths' own, the first path's first. Raises ConfigError
+    where the runs have no rated case, or not the same cases.
     """
     first = records[0]
     asked = [(one.name, one.digest, [case.case for case in one.cases]) for one in first.sets]
@@ -93,8 +96,8 @@ def path_table(
                 latency=_latency(_values(record, role, "seconds"), _values(record, role, "asked together")),
                 alone=_latency(seconds, [1.0] * len(seconds)),
                 cost=_cost(prices[place], tokens),
-                cut_off=_cut_off(record) if role == "candidate" else 0,
                 update=updates[place],
+                cut_off=cut_off[place] if place < len(cut_off) else None,
             )
         )
     if not any(path.quality for path in paths):
@@ -116,6 +119,9 @@ def rows(table: PathTable) -> Iterator[tuple[str, tuple[str, ...]]]:
     if any(path.alone for path in table.paths):
         counted = max(path.alone.n for path in table.paths if path.alone)
         yield f"seconds alone, median / p95 of {counted}", tuple(_seconds(path.alone) for path in table.paths)
+    if any(path.cut_off for path in table.paths):
+        counts = ("not counted" if path.cut_off is None else f"{path.cut_off} of {table.cases}" for path in table.paths)
+        yield "cut off at max_tokens", tuple(counts)
     costs = tuple("not priced" if path.cost is None else f"{path.cost:.4g}" for path in table.paths)
     yield "cost of 1,000 requests", costs
     yield "when the knowledge changes", tuple("; ".join(path.update) for path in table.paths)
@@ -176,8 +182,10 @@ def _cost(price: Price | None, tokens: Mapping[str, float | None]) -> float | No
     return 1000 * (read * price.input + written * price.output) / 1_000_000
 
 
-def _cut_off(record: RunRecord) -> int:
-    return sum(case.cut_off > 0 for one in record.sets for case in one.cases)
+def cut_off_cases(record: RunRecord, texts: Mapping[str, Response], role: Role) -> int:
+    """How many cases have an answer of this model that ended at max_tokens."""
+    answers = (case.answers.get(role, ()) for one in record.sets for case in one.cases)
+    return sum(any(texts[key].finish_reason == "length" for key in keys if key in texts) for keys in answers)
 
 
 def _rate(rate: Interval) -> str:

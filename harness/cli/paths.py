@@ -20,7 +20,7 @@ from harness.errors import ConfigError, GenerationError, GoldenSetError, unknown
 if TYPE_CHECKING:
     from harness.config import Project
     from harness.golden import GoldenCase
-    from harness.models import Sampling
+    from harness.models import Response, Sampling
     from harness.models.refs import ModelRef
     from harness.pathtable import PathTable
     from harness.record import RunRecord
@@ -86,7 +86,7 @@ def compare_paths(
 
     from harness.config import load_project
     from harness.models.endpoints import price_of
-    from harness.pathtable import markdown, path_table
+    from harness.pathtable import cut_off_cases, markdown, path_table
 
     if len(models) < 2:
         raise click.UsageError("name two models or more: they are compared with the first.")
@@ -100,12 +100,16 @@ def compare_paths(
     options += ["--store-only"] if store_only else []
     options += [] if max_cost is None else [f"--max-cost={max_cost}"]
     records: list[RunRecord] = []
+    cut_off: list[int] = []
     for name, ref in zip(named[1:], refs[1:], strict=True):
         click.echo(f"asking {ref.label}, against {refs[0].label}", err=True)
         found = _run(project, [*asked, f"--model={name}", f"--baseline={named[0]}", *options])
         if isinstance(found, int):
             return found
-        records.append(found)
+        record, texts = found
+        records.append(record)
+        cut_off += [cut_off_cases(record, texts, "baseline")] if not cut_off else []
+        cut_off.append(cut_off_cases(record, texts, "candidate"))
     waits: list[tuple[float, ...]] = []
     if alone:
         waits = _wait_alone(project, records[0], refs, alone, store_only, max_cost)
@@ -115,6 +119,7 @@ def compare_paths(
         prices=[price_of(ref) for ref in refs],
         updates=[_update(ref) for ref in refs],
         alone=waits,
+        cut_off=cut_off,
     )
     table = msgspec.structs.replace(table, arguments=(*models, *asked))
     if as_json:
@@ -173,9 +178,9 @@ def _resolved(project: Project, models: list[str], device: str | None, dtype: st
     return list(refs.values())
 
 
-def _run(project: Project, arguments: list[str]) -> RunRecord | int:
-    """One run of pytest; its record, or the status that it ended with where there is none to be trusted."""
-    from harness.record import read_record
+def _run(project: Project, arguments: list[str]) -> tuple[RunRecord, dict[str, Response]] | int:
+    """One run of pytest: its record and texts, or the status that it ended with where there is none to be trusted."""
+    from harness.record import read_record, read_texts
 
     project.store.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="paths-", dir=project.store.parent))
@@ -192,12 +197,13 @@ def _run(project: Project, arguments: list[str]) -> RunRecord | int:
             click.echo(f"harness: error: the run left no record (pytest ended with {ended}): no table.", err=True)
             return ended or INVALID
         record = read_record(written[0])
+        texts = read_texts(written[0], record)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if record.errors:
         first = record.errors[0]
         raise GenerationError(f"{record.candidate.label}: {first.test}: {first.reason} No table was made.")
-    return record
+    return record, texts
 
 
 def _wait_alone(
@@ -268,7 +274,4 @@ def _print(table: PathTable) -> None:
     for name, cells in rows(table):
         shown.add_row(*(Text(visible(cell)) for cell in (name, *cells)))
     Console().print(shown)
-    cut = [f"{path.model.label} {path.cut_off}" for path in table.paths if path.cut_off]
     click.echo(f"{table.cases} cases each; rates with 95% intervals, changes case by case with 95% intervals")
-    if cut:
-        click.echo(visible(f"cut off at max_tokens: {', '.join(cut)}"))

@@ -126,7 +126,9 @@ def test_an_engine_that_breaks_ends_as_invalid(project, capsys):
 def test_tokens_price_and_waiting_are_those_of_the_server(project, capsys):
     def behave(question, times, seen):
         wordy = seen["body"]["messages"][0]["role"] == "system"
-        return completion(f"answer {question.removesuffix('?')}", usage=(30 if wordy else 10, 5))
+        said = f"answer {question.removesuffix('?')}"
+        cut = wordy and question.startswith(("fact-a", "fact-b"))
+        return completion(said, usage=(30 if wordy else 10, 5), finish="length" if cut else "stop")
 
     server = Server(behave)
     try:
@@ -137,6 +139,7 @@ def test_tokens_price_and_waiting_are_those_of_the_server(project, capsys):
     finally:
         server.stop()
     plain, wordy = found.paths
+    assert (plain.cut_off, wordy.cut_off) == (0, 2)
     assert (plain.prompt_tokens, wordy.prompt_tokens, wordy.output_tokens) == (10, 30, 5)
     assert (plain.cost, wordy.cost) == pytest.approx((1000 * 40e-6, 1000 * 80e-6))
     assert plain.latency is not None
