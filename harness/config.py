@@ -284,11 +284,12 @@ class VllmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of `[tool.harness]`. Paths are relative to the folder of pyproject.toml."""
+    """All of `[tool.harness]`. Paths are relative to the folder of pyproject.toml; `language` is that of reports."""
 
     golden_sets: str = "golden_sets"
     state: str = ".harness"
     reports: str = "reports"
+    language: Literal["en", "zh"] = "en"
     device: str = "auto"
     dtype: str = "auto"
     batch_size: int = 32

@@ -20,6 +20,7 @@ from harness.config import GatePolicy
 from harness.errors import RecordError
 from harness.golden import Kind
 from harness.judges.judgement import JudgedSet
+from harness.lineage import Lineage
 from harness.measures.classes import Classification
 from harness.models import Response
 from harness.models.thinking import Thinking
@@ -184,6 +185,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     `judged` are the pairs that a judge compared. `noise` is what was known of the baseline's noise floor; `parity`
     whether engines apply the adapters as trained. `thinking`
     says whether checks read the thinking text in answers; the texts beside the record have it either way.
+    `lineage` is what is known of how the models were made.
     `notes` are what a reader of the verdict must know besides. `asked` are the store keys of what was asked beside the
     cases' own answers: scored texts, and answers of which only a probe or a whole-set test knows.
     """
@@ -215,6 +217,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     source: Literal["suites", "scores", "judged"] = "suites"
     notes: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
+    lineage: Lineage | None = None
     version: int = RECORD_VERSION
 
     def answer_keys(self) -> set[str]:

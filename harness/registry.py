@@ -3,6 +3,7 @@
     <registry>/<name>/<n>/manifest.json    what the version is: digests, base, when; never changed afterwards
     <registry>/<name>/<n>/adapter/         PEFT files
     <registry>/<name>/<n>/training.json    how it was made, where that is known
+    <registry>/<name>/<n>/rows.jsonl.gz    the rows it was trained on, shortened, where it was trained here
 
 A version is written to a temporary folder and renamed, so a half-written one never has a number. One writer
 at a time holds `<registry>/.lock`. Aliases and their log are in aliases.py.
@@ -22,6 +23,7 @@ import msgspec
 from filelock import FileLock
 
 from harness.aliases import ALIASES, LABEL, NAME, Alias, Aliases, Move, now
+from harness.data.learned import ROWS_FILE
 from harness.errors import RegistryError, unknown_name
 from harness.models.refs import ModelRef, resolve
 from harness.promotion import refuse_without_proof
@@ -180,7 +182,7 @@ class Registry:
         adapter = folder / "adapter"
         adapter.mkdir()
         for file in sorted(p for p in source.iterdir() if p.is_file()):
-            shutil.copyfile(file, (folder if file.name == "training.json" else adapter) / file.name)
+            shutil.copyfile(file, (folder if file.name in ("training.json", ROWS_FILE) else adapter) / file.name)
         if training is not None:
             _write_new(folder / "training.json", msgspec.json.format(msgspec.json.encode(training), indent=2))
         ref = resolve(str(adapter), lookup=self.lookup, known=self.known, root=self._root)

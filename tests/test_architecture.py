@@ -31,6 +31,7 @@ FLOORS = (
     {"waivers"},
     {"record"},
     {"judges"},
+    {"lineage"},
     {"measures"},
     {"checks"},
     {"training"},
@@ -74,7 +75,7 @@ HOMES = {
     "click": ("cli/",),
     "pytest": ("pytest_plugin/",),
     "_pytest": ("pytest_plugin/",),
-    "matplotlib": ("training/",),
+    "matplotlib": ("training/", "report/plots"),
 }
 
 PURE = (
@@ -88,6 +89,13 @@ PURE = (
     "explain.py",
     "waivers.py",
     "report/pages.py",
+    "report/cases.py",
+    "report/changes.py",
+    "report/headline.py",
+    "report/sets.py",
+    "report/sight.py",
+    "report/summary.py",
+    "report/tables.py",
     "stats/",
 )
 IMPURE = {

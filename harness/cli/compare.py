@@ -69,7 +69,6 @@ def compare(
     from harness.gate import decide
     from harness.record import write_record
     from harness.report.html import write_page
-    from harness.report.pages import build_page
     from harness.scorefiles.comparison import comparison_record
     from harness.scorefiles.pairing import pair
     from harness.scorefiles.reading import read_scores
@@ -106,7 +105,7 @@ def compare(
     )
     record = write_record(folder, record, texts)
     verdict = decide(record, policy)
-    page = write_page(folder, build_page(record, verdict, texts))
+    page = write_page(folder, record, verdict, texts)
     click.echo("\n".join(verdict.lines()))
     click.echo(f"record: {_near(folder / 'record.json')}")
     click.echo(f"report: {_near(page)}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
+from harness.lineage import Lineage, read_lineage
 from harness.models.refs import VLLM, ModelRef
 from harness.pytest_plugin.roles import ModelRefs
 from harness.record import ModelIdentity
@@ -53,6 +55,17 @@ def identity_of(ref: ModelRef) -> ModelIdentity:
         dtype=ref.dtype,
         prompting_digest=ref.prompting_digest,
     )
+
+
+def lineage_of(refs: ModelRefs) -> Lineage | None:
+    """How the models were made, from what lies beside their adapters; None where nothing was trained."""
+    if refs.candidate.adapter is None:
+        return None
+    return read_lineage(_made(refs.candidate), None if refs.baseline is None else _made(refs.baseline))
+
+
+def _made(ref: ModelRef) -> tuple[str, Path | None]:
+    return ref.label, None if ref.adapter is None else Path(ref.adapter)
 
 
 def versions() -> dict[str, str]:

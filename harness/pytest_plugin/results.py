@@ -25,7 +25,7 @@ from harness.noise import NOT_A_VERDICT, applied, measured_on_another, read_floo
 from harness.pytest_plugin.cases import beyond, case_result
 from harness.pytest_plugin.collect import golden_sets
 from harness.pytest_plugin.completeness import partial_because
-from harness.pytest_plugin.instruments import identity_of, two_instruments, unverifiable, versions
+from harness.pytest_plugin.instruments import identity_of, lineage_of, two_instruments, unverifiable, versions
 from harness.pytest_plugin.judging import texts_of
 from harness.pytest_plugin.kept import amount_probes, kept_texts, told_of_thinking
 from harness.pytest_plugin.lanes import TOLD, CaseOutcome
@@ -209,6 +209,7 @@ class RunResults:
             thinking=self.session.project.config.thinking,
             phases=self._phases(),
             usage=self._usage(),
+            lineage=lineage_of(refs),
             versions=versions(),
         )
         asked = () if self.session.stats is None else self.session.stats.asked
@@ -247,14 +248,14 @@ class RunResults:
 
     def _write_report(self, texts: dict[str, Response]) -> None:
         from harness.report.html import write_page
-        from harness.report.pages import build_page
 
         assert self.folder is not None, "the record is there"
         assert self.record is not None, "the record is there"
         assert self.verdict is not None, "the record is there"
         try:
             # The same page as from the record on disk, which would be read and decided once more.
-            write_page(self.folder, build_page(self.record, self.verdict, texts))
+            language = self.session.project.config.language
+            write_page(self.folder, self.record, self.verdict, texts, language)
         except (HarnessError, OSError) as error:
             self.trouble = f"the report could not be written: {error}"
 

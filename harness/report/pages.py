@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from urllib.parse import quote
 
-from harness.answers import Status
+from harness.lineage import Training
 from harness.models import Response
-from harness.record import CaseResult, ModelIdentity, Role, RunRecord, SetResult
-from harness.repeats import reliability
-from harness.report.cards import Group, Kind, Shelf
-from harness.report.forest import Scale, Span, Tick
+from harness.pairs import pair_sets
+from harness.record import ModelIdentity, Role, RunRecord
+from harness.report.cases import FATES, Case, Fate, cases_of, worst
+from harness.report.changes import Changes, changes_of
+from harness.report.forest import Scale, Tick
+from harness.report.headline import Said, Word, headline, next_steps, reasons, sentence, told
 from harness.report.numbers import change, duration, percent
+from harness.report.plots import Plots
 from harness.report.probes import ProbeRow, probe_rows
-from harness.report.visible import shown, visible
-from harness.stats.intervals import Interval, zero_failures_bound
-from harness.stats.paired import PairedComparison
-from harness.verdict import SetVerdict, Verdict
+from harness.report.sets import SetRow, set_row, versus_of
+from harness.report.sight import Sight, sights, warnings_of
+from harness.report.summary import RunSummary, summarise
+from harness.report.tables import Matrix, SliceRow, matrices, slice_rows
+from harness.report.visible import one_line, visible
+from harness.report.words import Language, Words
+from harness.stats.intervals import zero_failures_bound
+from harness.verdict import Verdict
 
-#: All kinds, in the order of the page.
-KINDS: tuple[Kind, ...] = ("ratchet", "broken", "missed", "gained", "held", "passed")
+#: Cases shown in full at the top of the page.
+READ_FIRST = 5
 
 #: What was typed before the record's arguments.
 _PROGRAMS = {"suites": "pytest", "scores": "harness compare", "judged": "harness judge run"}
-
-Word = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "PARTIAL"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,36 +44,6 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class SetRow:
-    """One set: pass rates, the paired change of the candidate and where it is drawn."""
-
-    name: str
-    duty: str
-    status: Status
-    n: str
-    candidate: str
-    interval: str
-    baseline: str
-    root: str
-    change: str
-    change_interval: str
-    span: Span | None
-    margin: float | None
-    worse: int
-    better: int
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One thing that was asked, and the answer."""
-
-    name: str
-    status: Status
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Phase:
     """A part of the run, and its share of the longest in percent."""
 
@@ -78,12 +53,40 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
+class First:
+    """A case to read first, shortened: what was asked, what both said, and why it counts as missed."""
+
+    link: str
+    set: str
+    case: str
+    fate: Fate
+    asked: str
+    target: str
+    baseline: str | None
+    candidate: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the history. `link` leads to its report; None for this one. `changes` are (set, points, tone)."""
+
+    link: str | None
+    created: str
+    label: str
+    word: str
+    changes: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Everything that the template shows, in words and numbers ready to be read."""
 
+    words: Words
     title: str
     word: Word
     headline: str
+    sentence: str
     reasons: tuple[Said, ...]
     next_steps: tuple[tuple[str, str], ...]
     run: str
@@ -92,24 +95,49 @@ class Page:
     models: tuple[Model, ...]
     sets: tuple[SetRow, ...]
     ticks: tuple[Tick, ...]
-    groups: Mapping[Kind, Group]
+    cases: tuple[Case, ...]
+    counts: Mapping[Fate, int]
+    first: tuple[First, ...]
+    red_lines: int
     clean_sheet: str
+    changes: Changes | None
+    sights: tuple[Sight, ...]
+    pooled: str
+    warnings: tuple[str, ...]
     probes: tuple[ProbeRow, ...]
+    matrices: tuple[Matrix, ...]
+    slices: tuple[SliceRow, ...]
+    sliced: int
+    plots: Plots
+    findings: tuple[str, ...]
+    trained: tuple[tuple[str, str], ...]
+    history: tuple[Run, ...]
     criteria: tuple[Said, ...]
     answers: tuple[Said, ...]
     errors: tuple[Said, ...]
-    notes: tuple[str, ...]
     phases: tuple[Phase, ...]
     facts: tuple[tuple[str, str], ...]
+    summary: RunSummary
 
 
-def build_page(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response]) -> Page:
+def build_page(
+    record: RunRecord,
+    verdict: Verdict,
+    texts: Mapping[str, Response],
+    *,
+    language: Language = "en",
+    history: Sequence[RunSummary] = (),
+    plots: Plots | None = None,
+    cases: tuple[Case, ...] | None = None,
+) -> Page:
     """The page of one run.
 
     `texts` are the record's: answers by store key, and, where the run kept them, what was asked and what was
     expected as `prompt:<set>:<case>` and `target:<set>:<case>`; what a model YAML made of it as
-    `sent:<role>:<set>:<case>`.
+    `sent:<role>:<set>:<case>`. `history` has this run and those beside it; `cases` are those of `cases_of`, where they
+    are known already.
     """
+    words = Words(language)
     word: Word = "PARTIAL" if record.partial is not None else verdict.status
     models = _models(record)
     by_set = {found.name: found for found in verdict.sets}
@@ -117,37 +145,120 @@ def build_page(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response
         [
             limit
             for found in verdict.sets
-            if (versus := _versus(found)) is not None
+            if (versus := versus_of(found)) is not None
             for limit in (versus.interval.low, versus.interval.high)
         ]
     )
-    groups = _groups(record, by_set, texts, models)
-    red = groups["held"].count if not groups["broken"].count else 0
+    cases = cases_of(record, verdict, texts) if cases is None else cases
+    counts = dict.fromkeys(FATES, 0)
+    for case in cases:
+        counts[case.line.fate] += 1
+    red = sum(case.line.red_line for case in cases)
+    sliced, slice_count = slice_rows(pair_sets(record, record.policy))
+    training = record.lineage.candidate if record.lineage is not None else None
     return Page(
+        words=words,
         title=f"{word} · {visible(record.candidate.label)} · {visible(record.run_id)}",
         word=word,
-        headline=_headline(word, record),
-        reasons=_reasons(record, verdict),
-        next_steps=_next_steps(word, record),
+        headline=headline(word, record, words),
+        sentence=sentence(word, counts, red, verdict, words),
+        reasons=reasons(record, verdict, words),
+        next_steps=next_steps(word, record, words),
         run=visible(record.run_id),
-        created=visible(record.created.replace("T", " ").removesuffix("+00:00") + " UTC")
-        if record.created.endswith("+00:00")
-        else visible(record.created),
+        created=_moment(record.created),
         command=visible(" ".join([_PROGRAMS[record.source], *record.arguments])),
-        models=tuple(_model(role, identity, record.source) for role, identity in models.items()),
-        sets=tuple(_set_row(of, by_set.get(of.name), record, scale) for of in record.sets),
+        models=tuple(_model(role, identity, record.source, words) for role, identity in models.items()),
+        sets=tuple(set_row(of, by_set.get(of.name), record, scale, words) for of in record.sets),
         ticks=scale.ticks,
-        groups=groups,
-        clean_sheet=f"failure rates over {percent(zero_failures_bound(red))} are ruled out" if red else "",
-        probes=tuple(row for of in record.sets for row in probe_rows(of)),
+        cases=cases,
+        counts=counts,
+        first=tuple(_first(case) for case in worst(cases, READ_FIRST)),
+        red_lines=red,
+        clean_sheet=percent(zero_failures_bound(red)) if red and not counts["broken"] else "",
+        changes=changes_of(record, words),
+        sights=sights(verdict),
+        pooled=_pooled(verdict, record, words),
+        warnings=warnings_of(record, verdict, words),
+        probes=tuple(row for of in record.sets for row in probe_rows(of, words)),
+        matrices=matrices(record.classifications),
+        slices=sliced,
+        sliced=slice_count,
+        plots=plots or Plots(),
+        findings=() if training is None else tuple(visible(found) for found in training.findings),
+        trained=() if training is None else _trained(training, words),
+        history=tuple(_run(one, record) for one in reversed(history)) if len(history) > 1 else (),
         criteria=tuple(
-            Said(name=found.name, status=found.status, reason=visible(found.reason)) for found in verdict.criteria
+            Said(name=words(found.name), status=found.status, reason=visible(found.reason))
+            for found in verdict.criteria
         ),
-        answers=tuple(_said(a.test, a.status, a.reason) for a in record.answers),
-        errors=tuple(_said(e.test, e.status, e.reason) for e in record.errors),
-        notes=tuple(visible(note) for note in (*(use.told for use in verdict.waivers), *verdict.notes)),
-        phases=_phases(record.phases),
-        facts=_facts(record, verdict),
+        answers=tuple(told(a.test, a.status, a.reason) for a in record.answers),
+        errors=tuple(told(e.test, e.status, e.reason) for e in record.errors),
+        phases=_phases(record.phases, words),
+        facts=_facts(record, verdict, words),
+        summary=summarise(record, verdict, cases),
+    )
+
+
+def _moment(created: str) -> str:
+    if not created.endswith("+00:00"):
+        return visible(created)
+    return visible(created.replace("T", " ").removesuffix("+00:00") + " UTC")
+
+
+def _first(case: Case) -> First:
+    line, detail = case.line, case.detail
+
+    def said(role: Role) -> str | None:
+        answers = detail.answers.get(role)
+        return None if not answers or answers[0].text is None else _brief(answers[0].text)
+
+    missed = next((check for check in detail.checks if check.candidate < 1), None)
+    return First(
+        link=f"#cases?case={quote(f'{line.set}/{line.case}')}",
+        set=line.set,
+        case=line.case,
+        fate=line.fate,
+        asked=_brief(detail.prompt or ""),
+        target=_brief(detail.target or ""),
+        baseline=said("baseline"),
+        candidate=said("candidate"),
+        why="" if missed is None else one_line(missed.explanation or missed.test, 220),
+    )
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 420 else text[:419] + "…"
+
+
+def _pooled(verdict: Verdict, record: RunRecord, words: Words) -> str:
+    """What the guards together were allowed to lose."""
+    n = sum(one.n for one in verdict.sets if not one.target and one.against_baseline is not None)
+    if not n:
+        return ""
+    allowed = f"{record.policy.margin * n:,.1f}".removesuffix(".0")
+    return words(
+        "All guard sets together may lose {allowed} of {n} cases ({points} points) and pass.",
+        allowed=allowed, n=f"{n:,}", points=f"{100 * record.policy.margin:g}",
+    )  # fmt: skip
+
+
+def _trained(training: Training, words: Words) -> tuple[tuple[str, str], ...]:
+    facts = {words("time"): duration(training.seconds) if training.seconds else "", words("device"): training.device}
+    return tuple((name, visible(value)) for name, value in facts.items() if value)
+
+
+def _run(one: RunSummary, record: RunRecord) -> Run:
+    def tone(low: float | None, high: float | None) -> str:
+        return "worse" if high is not None and high < 0 else "better" if low is not None and low > 0 else "even"
+
+    return Run(
+        link=None if one.run_id == record.run_id else f"../{quote(one.run_id)}/index.html",
+        created=_moment(one.created),
+        label=visible(one.candidate),
+        word=visible(one.word),
+        changes=tuple(
+            (visible(s.name), change(s.change), tone(s.low, s.high)) for s in one.sets if s.change is not None
+        ),
     )
 
 
@@ -160,7 +271,7 @@ def _models(record: RunRecord) -> dict[Role, ModelIdentity]:
     return found
 
 
-def _model(role: Role, identity: ModelIdentity, source: str) -> Model:
+def _model(role: Role, identity: ModelIdentity, source: str, words: Words) -> Model:
     scores = {"scores": identity.reference, "digest": identity.digest, "scored by": identity.engine}
     weights = {
         "reference": identity.reference,
@@ -175,194 +286,44 @@ def _model(role: Role, identity: ModelIdentity, source: str) -> Model:
         role=role,
         label=visible(identity.label),
         digest=visible(identity.digest[:12]),
-        details=tuple((name, visible(value)) for name, value in (scores if source == "scores" else weights).items()),
+        details=tuple(
+            (words(name), visible(value)) for name, value in (scores if source == "scores" else weights).items()
+        ),
     )
 
 
-def _headline(word: Word, record: RunRecord) -> str:
-    label = visible(record.candidate.label)
-    if word == "PARTIAL":
-        return f"{label} was asked a part only, so there is no verdict"
-    return {
-        "PASS": f"{label} may ship",
-        "FAIL": f"{label} must not ship",
-        "INCONCLUSIVE": f"Too few cases to say whether {label} may ship",
-        "INVALID": f"This run cannot judge {label}",
-    }[word]
-
-
-def _reasons(record: RunRecord, verdict: Verdict) -> tuple[Said, ...]:
-    if record.partial is not None:
-        return (_said("complete", "INVALID", f"{record.partial[:1].upper()}{record.partial[1:]}."),)
-    # Everything that is not a PASS, worst first; for a PASS, what it rests on.
-    open_points = [c for status in ("FAIL", "INVALID", "INCONCLUSIVE") for c in verdict.criteria if c.status == status]
-    return tuple(_said(c.name, c.status, c.reason) for c in open_points or verdict.criteria)
-
-
-def _next_steps(word: Word, record: RunRecord) -> tuple[tuple[str, str], ...]:
-    """(what for, command)."""
-    if record.source != "suites":
-        return _next_comparison(word, record)
-    label, reference = visible(record.candidate.label), visible(record.candidate.reference)
-    again = f"harness gate {reference}"
-    registered = "@" in record.candidate.label
-    match word:
-        case "PASS" if registered:
-            return (("Make it the baseline", f"harness models promote {label}"),)
-        case "PASS":
-            return (("Register the adapter, then promote it", "harness models add PATH --name NAME"),)
-        case "FAIL":
-            return (
-                ("Change the data or the recipe (more replay keeps more of the base), train, and gate again",
-                 "harness train RECIPE"),
-            )  # fmt: skip
-        case "INCONCLUSIVE":
-            steps = [("Add golden cases, then ask again; finished answers are reused", again)]
-            if registered:
-                accept = f'harness models promote {label} --accept "REASON"'
-                steps.append(("Or answer for it in your own name", accept))
-            return tuple(steps)
-        case "PARTIAL":
-            return (("Run everything; finished answers are reused", again),)
-    return (("Remove the cause, then run again; finished answers are reused", again),)
-
-
-def _next_comparison(word: Word, record: RunRecord) -> tuple[tuple[str, str], ...]:
-    """Where other tools gave the scores, the next step is theirs, and then the same comparison."""
-    if word == "PASS":
-        return ()
-    again = f"harness compare {visible(' '.join(record.arguments))}"
-    steps: dict[Word, str] = {
-        "FAIL": "Read the newly missed cases, change the candidate and score it again; then",
-        "INCONCLUSIVE": "Score both on more cases (or more samples of each), then compare again",
-    }
-    return ((steps.get(word, "Remove the cause, then compare again"), again),)
-
-
-def _versus(found: SetVerdict) -> PairedComparison | None:
-    return found.against_baseline or found.against_root
-
-
-def _set_row(of: SetResult, found: SetVerdict | None, record: RunRecord, scale: Scale) -> SetRow:
-    versus = None if found is None else _versus(found)
-    policy = record.policy
-    target = policy.is_target(of.name)
-    bar = None if target else policy.own_margin(of.name) or policy.margin
-    return SetRow(
-        name=visible(of.name),
-        duty=_duty(of, target),
-        status="INVALID" if found is None else found.answer.status,
-        n=f"{found.n:,}" if found is not None and found.n else "–",
-        candidate=_rate(None if found is None else found.candidate),
-        interval=_span_of(found.candidate) if found is not None and found.candidate is not None else "",
-        baseline=_rate(None if found is None else found.baseline),
-        root=_rate(None if found is None else found.root),
-        change="" if versus is None else change(versus.difference),
-        change_interval="" if versus is None else f"{change(versus.interval.low)} to {change(versus.interval.high)}",
-        span=None if versus is None else scale.span(versus.difference, versus.interval.low, versus.interval.high),
-        margin=None if bar is None or bar > scale.reach or versus is None else scale.at(-bar),
-        worse=0 if versus is None else versus.discordant.only_baseline,
-        better=0 if versus is None else versus.discordant.only_candidate,
-        note=_note(found, of, target, record.samples),
-    )
-
-
-def _duty(of: SetResult, target: bool) -> str:
-    if target:
-        return "target: must improve"
-    return "retention" if of.retention else "guard"
-
-
-def _note(found: SetVerdict | None, of: SetResult, target: bool, samples: int) -> str:
-    notes = []
-    every = reliability(of, samples)
-    if every is not None:
-        notes.append(f"all {every.k} samples pass on {percent(every.candidate)} of the cases")
-    if found is not None and found.same_answers:
-        notes.append("same answers")
-    elif found is not None and found.sees is not None and not target:
-        notes.append(f"alone sees drops of {percent(min(1.0, found.sees)).removesuffix('%')} points")
-    cut_off = sum(1 for case in of.cases if case.cut_off)
-    if cut_off:
-        notes.append(f"{cut_off:,} cut off")
-    if found is None or not found.n:
-        notes.append("probes only" if of.probes else "nothing measured")
-    return "; ".join(notes)
-
-
-def _rate(interval: Interval | None) -> str:
-    return "–" if interval is None else percent(interval.estimate)
-
-
-def _span_of(interval: Interval) -> str:
-    return f"{percent(interval.low)} to {percent(interval.high)}"
-
-
-def _groups(
-    record: RunRecord,
-    by_set: Mapping[str, SetVerdict],
-    texts: Mapping[str, Response],
-    models: Mapping[Role, ModelIdentity],
-) -> dict[Kind, Group]:
-    """All cases by what happened to them; newly missed ones in the verdict's order, worst first."""
-    sorted_cases: dict[Kind, list[tuple[SetResult, list[CaseResult]]]] = {kind: [] for kind in KINDS}
-    for of in record.sets:
-        found = by_set.get(of.name)
-        ranks = {case: rank for rank, case in enumerate(found.ratchet)} if found is not None else {}
-        gained = frozenset(found.gained) if found is not None else frozenset()
-        kinds: dict[Kind, list[CaseResult]] = {kind: [] for kind in KINDS}
-        for case in of.cases:
-            kinds[_kind(case, case.case in ranks, case.case in gained)].append(case)
-        kinds["ratchet"].sort(key=lambda case: ranks[case.case])
-        for kind, cases in kinds.items():
-            sorted_cases[kind].append((of, cases))
-    shelf = Shelf(texts, models)
-    return {kind: shelf.group(kind, sorted_cases[kind]) for kind in KINDS}
-
-
-def _kind(case: CaseResult, newly_missed: bool, newly_passed: bool) -> Kind:
-    red = [test for test in case.tests if test.lane == "red_line"]
-    if any(test.candidate < 1 and not test.unstable for test in red):
-        return "broken"
-    if newly_missed:
-        return "ratchet"
-    if newly_passed:
-        return "gained"
-    if red:
-        return "held"
-    return "passed" if case.candidate >= 1 else "missed"
-
-
-def _said(name: str, status: Status, reason: str) -> Said:
-    return Said(name=visible(name), status=status, reason=shown(reason, 2000))
-
-
-def _phases(seconds: Mapping[str, float]) -> tuple[Phase, ...]:
+def _phases(seconds: Mapping[str, float], words: Words) -> tuple[Phase, ...]:
     longest = max(seconds.values(), default=0.0)
     return tuple(
-        Phase(name=visible(name), seconds=duration(took), width=round(100 * took / longest, 1) if longest else 0.0)
+        Phase(
+            name=visible(words(name)), seconds=duration(took), width=round(100 * took / longest, 1) if longest else 0.0
+        )
         for name, took in seconds.items()
     )
 
 
-def _facts(record: RunRecord, verdict: Verdict) -> tuple[tuple[str, str], ...]:
+def _facts(record: RunRecord, verdict: Verdict, words: Words) -> tuple[tuple[str, str], ...]:
     policy = record.policy
+    usage = record.usage.items()
     facts = {
-        "samples per case": f"{record.samples}",
-        "thinking text": "stripped before checks" if record.thinking == "strip" else "",
-        "margin": f"{100 * policy.margin:g} points; alarms at {policy.alpha:g}",
-        "policy digest": verdict.policy_digest,
-        "collection digest": record.collection_digest,
-        "texts digest": record.texts_digest,
+        words("samples per case"): f"{record.samples}",
+        words("thinking text"): words("stripped before checks") if record.thinking == "strip" else "",
+        words("margin"): words(
+            "{points} points; alarms at {alpha}", points=f"{100 * policy.margin:g}", alpha=f"{policy.alpha:g}"
+        ),
+        words("policy digest"): verdict.policy_digest,
+        words("collection digest"): record.collection_digest,
+        words("texts digest"): record.texts_digest,
+        **{words(name): f"{amount:,.6g}" if name == "cost" else f"{amount:,.0f}" for name, amount in usage},
         "finetune-harness": record.harness_version,
         **record.versions,
     }
     if policy.improve:
-        facts["targets"] = ", ".join(policy.improve)
+        facts[words("targets")] = ", ".join(policy.improve)
     for name, bar in policy.margins.items():
-        facts[f"margin of {name}"] = f"{100 * bar:g} points"
+        facts[words("margin of {set}", set=name)] = words("{points} points", points=f"{100 * bar:g}")
     for name, least in policy.floors.items():
-        facts[f"floor of {name}"] = percent(least)
+        facts[words("floor of {set}", set=name)] = percent(least)
     if verdict.policy_digest != record.policy_digest:
-        facts["policy of the run"] = record.policy_digest
+        facts[words("policy of the run")] = record.policy_digest
     return tuple((visible(name), visible(value)) for name, value in facts.items() if value)

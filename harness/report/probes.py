@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.record import Probe, SetResult
 from harness.report.numbers import change, percent, signed, value
 from harness.report.visible import visible
+from harness.report.words import Words
 from harness.stats.intervals import mean_interval
 
 #: What each probe asks, for people who did not write it.
@@ -41,21 +42,21 @@ class ProbeRow:
     tone: str
 
 
-def probe_rows(of: SetResult) -> list[ProbeRow]:
+def probe_rows(of: SetResult, words: Words) -> list[ProbeRow]:
     """The set's probes in the order of the record."""
-    return [_row(of, probe) for probe in of.probes if probe.cases]
+    return [_row(of, probe, words) for probe in of.probes if probe.cases]
 
 
-def _row(of: SetResult, probe: Probe) -> ProbeRow:
+def _row(of: SetResult, probe: Probe, words: Words) -> ProbeRow:
     share = probe.unit.startswith("share")
     versus = probe.baseline if probe.baseline is not None else probe.root
     told, tone = ("", "even") if versus is None else _change(probe, versus, share)
     return ProbeRow(
         set=visible(of.name),
         probe=visible(probe.probe),
-        meaning=_MEANING.get(probe.probe, ""),
+        meaning=words(_MEANING[probe.probe]) if probe.probe in _MEANING else "",
         alarm=probe.role == "alarm",
-        unit=visible(probe.unit),
+        unit=visible(words(probe.unit)),
         n=f"{len(probe.cases):,}",
         candidate=_mean(probe.candidate, share),
         baseline=_mean(probe.baseline, share),
@@ -78,7 +79,7 @@ def _change(probe: Probe, versus: tuple[float, ...], share: bool) -> tuple[str, 
         return "", "even"
     interval = mean_interval(differences)
     shown = change if share else signed
-    told = f"{shown(interval.estimate)} ({shown(interval.low)} to {shown(interval.high)})"
+    told = f"{shown(interval.estimate)} ({shown(interval.low)} … {shown(interval.high)})"
     if probe.probe == "prose_nll":
         told += f", perplexity × {math.exp(interval.estimate):.3f}"
     if interval.low <= 0 <= interval.high:

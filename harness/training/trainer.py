@@ -17,6 +17,7 @@ import msgspec
 import torch
 from accelerate import Accelerator, PartialState
 
+from harness.data.learned import write_rows
 from harness.errors import DataError, HarnessError, ModelError
 from harness.generation import Progress
 from harness.models.hf.memory import is_out_of_memory
@@ -428,6 +429,7 @@ def train(
             probe = torch.tensor([prepared.train[0].ids[:256]], device=trainer.device)
             refuse_inert(model, unfinished, probe, trained=recipe.optim.lr > 0)
             plot_curve(state.history, state.epochs, unfinished / "loss.svg", title=recipe.name)
+            write_rows(unfinished, (example.row for example in prepared.train))
             shutil.rmtree(result, ignore_errors=True)
             unfinished.rename(result)
         finally:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import datetime
 
 import msgspec
@@ -11,7 +10,7 @@ from harness.config import GatePolicy, Waiver
 from harness.gate import decide
 from harness.models import Response
 from harness.record import RunRecord, SetResult, SuiteAnswer
-from harness.report.cards import CARDS, ROWS, fair_shares
+from harness.report.cases import Case, worst
 from harness.report.forest import Scale
 from harness.report.numbers import change, duration
 from harness.report.pages import Page, build_page
@@ -52,59 +51,76 @@ def test_an_unregistered_candidate_is_registered_first() -> None:
     assert page.next_steps[0][1].startswith("harness models add")
 
 
+def of_fate(page: Page, fate: str) -> list[Case]:
+    return [case for case in page.cases if case.line.fate == fate]
+
+
 def test_newly_missed_cases_carry_question_target_and_both_answers() -> None:
     page = page_of(*forgetful())
-    card = page.groups["ratchet"].sets[0].cards[0]
-    assert card.prompt == "What about general-00000?"
-    assert card.target == "The right answer to general-00000."
-    baseline, candidate = card.columns
-    assert (baseline.role, baseline.passed, baseline.samples[0].text) == ("baseline", True, "the right answer")
-    assert (candidate.role, candidate.passed, candidate.samples[0].text) == ("candidate", False, "wrong 0")
-    assert card.misses == (("includes:right", "'right' is not in 'wrong 0'"),)
-    assert card.row.where == "golden_sets/retention/general.jsonl:1"
+    case = of_fate(page, "regressed")[0]
+    assert case.detail.prompt == "What about general-00000?"
+    assert case.detail.target == "The right answer to general-00000."
+    assert case.detail.answers["baseline"][0].text == "the right answer"
+    assert case.detail.answers["candidate"][0].text == "wrong 0"
+    (check,) = case.detail.checks
+    assert (check.test, check.explanation) == ("includes:right", "'right' is not in 'wrong 0'")
+    assert case.line.where == "golden_sets/retention/general.jsonl:1"
+    assert (case.line.candidate, case.line.baseline) == (0.0, 1.0)
 
 
-def test_every_case_is_in_exactly_one_group() -> None:
+def test_every_case_is_on_the_page_once_with_one_fate() -> None:
     record, texts = forgetful()
     page = page_of(record, texts)
-    assert sum(group.count for group in page.groups.values()) == sum(len(of.cases) for of in record.sets)
-    assert {kind: group.count for kind, group in page.groups.items()} == {
-        "ratchet": 120,
-        "broken": 0,
-        "missed": 40,
-        "gained": 53,
-        "held": 1,
-        "passed": 86,
-    }
+    names = [(case.line.set, case.line.case) for case in page.cases]
+    assert sorted(names) == sorted((of.name, case.case) for of in record.sets for case in of.cases)
+    assert page.counts == {"regressed": 120, "broken": 0, "missed": 40, "improved": 53, "held": 1, "passed": 86}
 
 
-def test_a_broken_red_line_is_told_apart_from_rated_cases() -> None:
-    told = [("must", 1.0, 0.0, "yes", "no"), *many("triage", 40)]
+def test_broken_red_lines_come_first_then_regressions_worst_first() -> None:
+    told = [("half", 1.0, 0.5, "yes", "no"), *many("general", 40, fell=2), ("must", 1.0, 0.0, "yes", "no")]
     page = page_of(run(golden("general", told, red=frozenset({"must"}))))
-    assert page.groups["broken"].count == 1
-    assert page.groups["ratchet"].count == 0
+    assert [case.line.case for case in page.cases[:4]] == ["must", "general-00000", "general-00001", "half"]
+    assert page.cases[0].line.fate == "broken"
     assert page.clean_sheet == ""
 
 
 def test_held_red_lines_say_what_a_clean_sheet_proves() -> None:
     told = many("general", 20)
     page = page_of(run(golden("general", told, red=frozenset(case for case, *_ in told))))
-    assert page.clean_sheet == "failure rates over 13.9% are ruled out"
+    assert (page.red_lines, page.clean_sheet) == (20, "13.9%")
+    assert page.sentence == "20 cases: 0 worse than the baseline, 0 better, 0 of 20 red lines broken."
 
 
-def test_a_large_run_shows_some_whole_some_on_a_line_and_counts_the_rest() -> None:
-    page = page_of(run(golden("big", many("big", 4000, fell=2500))))
-    (part,) = page.groups["ratchet"].sets
-    assert (len(part.cards), len(part.rows)) == (CARDS["ratchet"], ROWS)
-    assert part.hidden == 2500 - CARDS["ratchet"] - ROWS
-    assert part.count == 2500
+def test_red_lines_that_improved_are_counted_among_the_red_lines() -> None:
+    of = golden("general", [("must", 0.0, 1.0, "no", "yes"), *many("general", 40)])
+    both = (*of.cases[0].tests, msgspec.structs.replace(of.cases[0].tests[0], test="never", lane="red_line"))
+    page = page_of(
+        run(msgspec.structs.replace(of, cases=(msgspec.structs.replace(of.cases[0], tests=both), *of.cases[1:])))
+    )
+    assert page.counts["improved"] == 1
+    assert page.red_lines == 1
 
 
-def test_a_small_set_is_not_crowded_out_by_a_large_one() -> None:
-    assert fair_shares([249, 39, 47], 160) == [74, 39, 47]
-    assert fair_shares([1000, 1000], 160) == [80, 80]
-    assert fair_shares([3, 5], 160) == [3, 5]
-    assert fair_shares([], 160) == []
+def test_the_cases_to_read_first_take_the_sets_in_turn() -> None:
+    big, small = many("big", 60, fell=30), many("small", 60, fell=2)
+    record = run(golden("big", big, red=frozenset({"big-00005"})), golden("small", small))
+    page = page_of(record, texts_of({"big": big, "small": small}))
+    assert [case.line.case for case in worst(page.cases, 5)] == [
+        "big-00005", "big-00000", "small-00000", "big-00001", "small-00001",
+    ]  # fmt: skip
+    assert page.first[0].fate == "broken"
+    assert page.first[1].link == "#cases?case=big/big-00000"
+    assert (page.first[1].baseline, page.first[1].candidate) == ("the right answer", "wrong 0")
+
+
+def test_sets_without_answers_to_read_come_after_those_with_some() -> None:
+    chosen, said = many("chosen", 60, fell=40), many("said", 60, fell=1)
+    silent = golden("chosen", chosen)
+    silent = msgspec.structs.replace(
+        silent, cases=tuple(msgspec.structs.replace(case, answers={}) for case in silent.cases)
+    )
+    page = page_of(run(silent, golden("said", said)), texts_of({"said": said}))
+    assert [case.line.set for case in worst(page.cases, 3)] == ["said", "chosen", "chosen"]
 
 
 def test_sets_show_rates_the_paired_change_and_where_it_is_drawn() -> None:
@@ -131,7 +147,7 @@ def test_what_could_not_be_measured_is_noted() -> None:
         name="retention/texts", path="t", digest="d", kind="text", retention=True, unavailable=("prose_nll: no scores",)
     )
     page = page_of(run(golden("general", many("general", 50)), prose))
-    assert any("prose_nll: no scores" in note for note in page.notes)
+    assert any("prose_nll: no scores" in note for note in page.warnings)
     assert page.sets[1].note == "nothing measured"
 
 
@@ -151,9 +167,9 @@ def test_without_a_baseline_nothing_is_compared_and_rates_remain() -> None:
     assert [model.role for model in page.models] == ["candidate"]
     assert page.sets[0].span is None
     assert page.sets[0].candidate == "80.0%"
-    assert page.groups["missed"].count == 6
-    assert page.groups["ratchet"].count == 0
-    assert [column.role for column in page.groups["missed"].sets[0].cards[0].columns] == ["candidate"]
+    assert (page.counts["missed"], page.counts["regressed"]) == (6, 0)
+    assert list(of_fate(page, "missed")[0].detail.answers) == ["candidate"]
+    assert page.changes is None
 
 
 def test_errors_and_suite_answers_are_kept() -> None:
@@ -169,26 +185,27 @@ def test_cut_off_answers_and_absent_texts_are_told() -> None:
     texts = texts_of({"general": told})
     texts["c:general:cut"] = Response(text="hal", finish_reason="length")
     del texts["c:general:lost"]
-    cut, lost = page_of(run(golden("general", told)), texts).groups["ratchet"].sets[0].cards
-    assert cut.columns[1].samples[0].cut_off
-    assert lost.columns[1].samples[0].text is None
+    cut, lost = page_of(run(golden("general", told)), texts).cases
+    assert cut.detail.answers["candidate"][0].cut_off
+    assert lost.detail.answers["candidate"][0].text is None
 
 
-def test_several_samples_show_the_share_and_the_first_ones() -> None:
+def test_several_samples_are_all_kept_with_their_tokens() -> None:
     of = golden("general", [("a", 1.0, 0.4, "x", "y")])
     keys = tuple(f"k{i}" for i in range(5))
     case = msgspec.structs.replace(of.cases[0], answers={"candidate": keys, "baseline": keys})
-    texts = {key: Response(text=key) for key in keys}
-    card = page_of(run(msgspec.structs.replace(of, cases=(case,)), samples=5), texts).groups["ratchet"].sets[0].cards[0]
-    assert card.columns[1].share == "2 of 5 samples pass"
-    assert [sample.text for sample in card.columns[1].samples] == ["k0", "k1", "k2"]
-    assert card.columns[1].more == 2
+    texts = {key: Response(text=key, prompt_tokens=7, completion_tokens=i) for i, key in enumerate(keys)}
+    (found,) = page_of(run(msgspec.structs.replace(of, cases=(case,)), samples=5), texts).cases
+    assert found.line.samples == 5
+    assert [(a.text, a.read, a.written) for a in found.detail.answers["candidate"]] == [
+        (f"k{i}", 7, i) for i in range(5)
+    ]
 
 
 def test_the_same_record_gives_the_same_page() -> None:
     record, texts = forgetful()
     before = dict(texts)
-    assert dataclasses.asdict(page_of(record, texts)) == dataclasses.asdict(page_of(record, texts))
+    assert page_of(record, texts) == page_of(record, texts)
     assert texts == before
 
 
@@ -248,7 +265,7 @@ def test_every_waiver_is_on_the_page_with_its_owner_and_day():
     )
     page = build_page(record, decide(record, record.policy), {})
     assert page.word == "PASS"
-    assert page.notes[0] == "waived: case facts/a (Ana, until 2026-06-01: the source is wrong)"
+    assert page.warnings[0] == "waived: case facts/a (Ana, until 2026-06-01: the source is wrong)"
 
 
 def test_an_unstable_red_line_is_not_shown_as_broken():
@@ -258,6 +275,5 @@ def test_an_unstable_red_line_is_not_shown_as_broken():
     cases = (msgspec.structs.replace(one.cases[0], tests=(shaky,)), *one.cases[1:])
     record = msgspec.structs.replace(record, sets=(msgspec.structs.replace(one, cases=cases),))
     page = build_page(record, decide(record, record.policy), {})
-    assert page.groups["broken"].count == 0
-    assert page.groups["held"].count == 1
+    assert (page.counts["broken"], page.counts["held"]) == (0, 1)
     assert any("1 of them unstable (facts/a)" in found.reason for found in page.criteria)

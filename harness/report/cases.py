@@ -1,0 +1,212 @@
+"""Cases as a reader meets them: what became of each, and what was asked, expected, said and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from harness.models import Response
+from harness.record import CaseResult, Role, RunRecord, SetResult
+from harness.report.visible import one_line, shown, visible
+from harness.verdict import SetVerdict, Verdict
+
+#: What happened to a case, in the order of the page. Red lines (broken, held) stand apart from rated cases: regressed
+#: and improved against the baseline, and without a change missed or passed.
+Fate = Literal["broken", "regressed", "missed", "improved", "held", "passed"]
+FATES: tuple[Fate, ...] = ("broken", "regressed", "missed", "improved", "held", "passed")
+
+#: Characters of one text that the page holds; beyond it, the texts file beside the record does.
+LONGEST = 250_000
+
+
+class CaseLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A case on one line, and all that it can be found, filtered and sorted by.
+
+    `gist` is why it was missed, else what was said. `same`: both models said the very same. `words` are the candidate's
+    answer's length less the baseline's.
+    """
+
+    set: str
+    case: str
+    where: str
+    fate: Fate
+    red_line: bool
+    tags: tuple[str, ...]
+    tests: tuple[str, ...]
+    candidate: float
+    baseline: float | None
+    root: float | None
+    samples: int
+    gist: str
+    asked: str
+    cut_off: bool
+    unstable: bool
+    waived: bool
+    same: bool
+    words: int | None
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One test of a case: shares of passed samples, and what it found wrong with the candidate's answer."""
+
+    test: str
+    red_line: bool
+    candidate: float
+    baseline: float | None
+    root: float | None
+    explanation: str
+    unstable: bool
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One sample of one model. `text` is None where the record holds none."""
+
+    text: str | None
+    cut_off: bool = False
+    read: int = 0
+    written: int = 0
+
+
+class CaseDetail(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Everything about one case that is read when it is opened; `sent` is what a model YAML made of the question."""
+
+    prompt: str | None
+    target: str | None
+    checks: tuple[Check, ...]
+    answers: dict[Role, tuple[Answer, ...]]
+    sent: dict[Role, str] = {}
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A line and what stands behind it."""
+
+    line: CaseLine
+    detail: CaseDetail
+
+
+def cases_of(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response]) -> tuple[Case, ...]:
+    """All cases: broken red lines, then newly missed ones in the verdict's order, worst first, then the others.
+
+    `texts` are the record's: answers by store key, and, where the run kept them, what was asked and what was expected
+    as `prompt:<set>:<case>` and `target:<set>:<case>`; what a model YAML made of it as `sent:<role>:<set>:<case>`.
+    """
+    by_set = {found.name: found for found in verdict.sets}
+    sorted_cases: dict[Fate, list[Case]] = {fate: [] for fate in FATES}
+    for of in record.sets:
+        for fate, case in _told(of, by_set.get(of.name)):
+            waived = (found := by_set.get(of.name)) is not None and case.case in found.waived
+            sorted_cases[fate].append(_case(of, case, fate, waived, texts))
+    return tuple(case for fate in FATES for case in sorted_cases[fate])
+
+
+def worst(cases: Iterable[Case], most: int) -> tuple[Case, ...]:
+    """The cases to read first: broken red lines, then newly missed ones, one of each set in turn.
+
+    Sets whose cases have answers to read come before those that only have scores.
+    """
+    queues: dict[tuple[int, str], list[Case]] = {}
+    for case in cases:
+        if case.line.fate in ("broken", "regressed") and not case.line.waived:
+            queues.setdefault((FATES.index(case.line.fate), case.line.set), []).append(case)
+    found: list[Case] = []
+    for rank in (0, 1):
+        waiting = [queue for (of, _), queue in sorted(queues.items()) if of == rank]
+        # The set that lost most speaks first; choices by likelihood have no answers to read.
+        waiting.sort(key=lambda queue: (queue[0].detail.answers == {}, -len(queue)))
+        readable = [queue for queue in waiting if queue[0].detail.answers]
+        for queues_now in (readable, [queue for queue in waiting if queue not in readable]):
+            found += [queue[i] for i in range(most) for queue in queues_now if i < len(queue)]
+    return tuple(found[:most])
+
+
+def _told(of: SetResult, found: SetVerdict | None) -> Sequence[tuple[Fate, CaseResult]]:
+    ranks = {case: rank for rank, case in enumerate(found.ratchet)} if found is not None else {}
+    gained = frozenset(found.gained) if found is not None else frozenset[str]()
+    told = [(_fate(case, case.case in ranks, case.case in gained), case) for case in of.cases]
+    return sorted(told, key=lambda one: ranks.get(one[1].case, 0))
+
+
+def _fate(case: CaseResult, newly_missed: bool, newly_passed: bool) -> Fate:
+    red = [test for test in case.tests if test.lane == "red_line"]
+    if any(test.candidate < 1 and not test.unstable for test in red):
+        return "broken"
+    if newly_missed:
+        return "regressed"
+    if newly_passed:
+        return "improved"
+    if red:
+        return "held"
+    return "passed" if case.candidate >= 1 else "missed"
+
+
+def _case(of: SetResult, case: CaseResult, fate: Fate, waived: bool, texts: Mapping[str, Response]) -> Case:
+    answers = {role: tuple(_answer(texts.get(key)) for key in keys) for role, keys in case.answers.items() if keys}
+    prompt = texts.get(f"prompt:{of.name}:{case.case}")
+    target = texts.get(f"target:{of.name}:{case.case}")
+    missed = next((test for test in case.tests if test.candidate < 1), None)
+    said = answers["candidate"][0].text if answers.get("candidate") else None
+    gist = said or "" if missed is None else missed.explanation or missed.test
+    return Case(
+        line=CaseLine(
+            set=visible(of.name),
+            case=visible(case.case),
+            where=visible(f"{of.path}:{case.line}"),
+            fate=fate,
+            red_line=any(test.lane == "red_line" for test in case.tests),
+            tags=tuple(visible(tag) for tag in case.tags),
+            tests=tuple(visible(test.test) for test in case.tests if test.candidate < 1),
+            candidate=case.candidate,
+            baseline=case.baseline,
+            root=case.root,
+            samples=max(case.samples, len(answers.get("candidate", ()))),
+            gist=one_line(gist),
+            asked="" if prompt is None else one_line(prompt.text),
+            cut_off=case.cut_off > 0,
+            unstable=any(test.unstable for test in case.tests),
+            waived=waived,
+            same=case.same_answer is True,
+            words=_longer(answers),
+        ),
+        detail=CaseDetail(
+            prompt=None if prompt is None else shown(prompt.text, LONGEST),
+            target=None if target is None else shown(target.text, LONGEST),
+            checks=tuple(
+                Check(
+                    test=visible(test.test),
+                    red_line=test.lane == "red_line",
+                    candidate=test.candidate,
+                    baseline=test.baseline,
+                    root=test.root,
+                    explanation=shown(test.explanation, 4000),
+                    unstable=test.unstable,
+                )
+                for test in case.tests
+            ),
+            answers=answers,
+            sent={
+                role: shown(found.text, LONGEST)
+                for role in answers
+                if (found := texts.get(f"sent:{role}:{of.name}:{case.case}")) is not None
+            },
+        ),
+    )
+
+
+def _answer(response: Response | None) -> Answer:
+    if response is None:
+        return Answer(text=None)
+    return Answer(
+        text=shown(response.text, LONGEST),
+        cut_off=response.finish_reason == "length",
+        read=response.prompt_tokens,
+        written=response.completion_tokens,
+    )
+
+
+def _longer(answers: Mapping[Role, tuple[Answer, ...]]) -> int | None:
+    first = [answers[role][0].text if answers.get(role) else None for role in ("candidate", "baseline")]
+    if first[0] is None or first[1] is None:
+        return None
+    return len(first[0].split()) - len(first[1].split())

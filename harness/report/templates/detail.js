@@ -1,0 +1,127 @@
+// One case, opened: what was asked and expected, the answers side by side, and what the checks found.
+const SHOWN = 6000;
+
+/** A text as it was written, shortened until the reader wants it whole. */
+function textBox(text, parts) {
+  const box = el("div", { class: "said", dir: "auto" });
+  if (!text) {
+    box.classList.add("none");
+    box.append(text === "" ? say("Empty answer.") : say("No text in this record."));
+    return box;
+  }
+  const fill = (whole) => {
+    box.replaceChildren();
+    if (parts && (whole || text.length <= SHOWN)) {
+      for (const [piece, changed] of parts) box.append(changed ? el("mark", {}, piece) : piece);
+    } else box.append(whole ? text : text.slice(0, SHOWN));
+    if (!whole && text.length > SHOWN) {
+      const more = el("button", { type: "button", class: "link" },
+        say("… show all {n} characters", { n: number(text.length) }));
+      more.addEventListener("click", () => fill(true));
+      box.append(more);
+    }
+  };
+  fill(false);
+  return box;
+}
+
+function outcome(score, samples) {
+  if (score === null) return ["", ""];
+  if (score >= 1) return ["ok", samples > 1 ? say("{k} of {n} samples pass", { k: samples, n: samples }) : say("passed")];
+  const passed = score * samples;
+  const whole = samples > 1 && Math.abs(passed - Math.round(passed)) < 1e-6;
+  if (whole) return ["miss", say("{k} of {n} samples pass", { k: Math.round(passed), n: samples })];
+  return ["miss", score > 0 ? say("scores {share}", { share: share(score) }) : say("missed")];
+}
+
+/** Tokens, and how the answer ended. */
+function answerFacts(answer) {
+  const facts = [];
+  if (answer.written) facts.push(say("{read} tokens read, {written} written", answer));
+  if (answer.text !== null) facts.push(say("{n} characters", { n: number(answer.text.length) }));
+  const line = el("p", { class: "facts" }, facts.join(" · "));
+  if (answer.cut_off) line.append(" ", el("span", { class: "mark" }, say("cut off at max_tokens")));
+  return line;
+}
+
+function column(role, line, answers, at, parts, sent) {
+  const [tone, word] = outcome(line[role], line.samples);
+  const head = el("h4", {}, el("span", { class: "role" }, say(role)), " ", el("bdi", {}, index.models[role] || ""), " ",
+    el("span", { class: "outcome" }, word));
+  const answer = answers[Math.min(at, answers.length - 1)];
+  const prompt = sent ? el("details", { class: "more" }, el("summary", {}, say("What was sent")), textBox(sent)) : null;
+  return el("section", { class: `${role} ${tone}` }, head, textBox(answer.text, parts), answerFacts(answer), prompt);
+}
+
+function answersOf(line, detail) {
+  const roles = ["baseline", "candidate"].filter((role) => detail.answers[role]);
+  if (!detail.answers.baseline && detail.answers.root) roles.unshift("root");
+  const box = el("div", {});
+  if (!roles.length) return box;
+  const samples = Math.max(...roles.map((role) => detail.answers[role].length));
+  const draw = (at) => {
+    const texts = roles.map((role) => detail.answers[role][Math.min(at, detail.answers[role].length - 1)].text);
+    const both = roles.length === 2 && texts[0] && texts[1] && texts[0] !== texts[1];
+    const sides = both ? wordDiff(texts[0], texts[1]) : null;
+    const pair = el("div", { class: "pair answers" },
+      ...roles.map((role, i) => column(role, line, detail.answers[role], at, sides && sides[i], detail.sent[role])));
+    const notes = [];
+    if (roles.length === 2 && texts[0] === texts[1]) notes.push(say("Both gave the very same answer."));
+    if (both && !sides) notes.push(say("The two have too little in common for marks."));
+    if (both && sides) notes.push(say("Words that differ are marked."));
+    box.replaceChildren(pair, el("p", { class: "facts" }, notes.join(" ")));
+    if (samples > 1) {
+      const chosen = el("p", { class: "samples" }, say("sample"));
+      for (let i = 0; i < samples; i++) {
+        const button = el("button", { type: "button", "aria-pressed": String(i === at) }, String(i + 1));
+        button.addEventListener("click", () => draw(i));
+        chosen.append(" ", button);
+      }
+      box.prepend(chosen);
+    }
+  };
+  draw(0);
+  if (roles[0] === "baseline" && detail.answers.root && line.root !== null) {
+    const root = el("details", { class: "more" }, el("summary", {}, say("what the root base says")));
+    root.append(column("root", line, detail.answers.root, 0, null));
+    box.append(root);
+  }
+  return box;
+}
+
+function checksOf(line, detail) {
+  const table = el("table", { class: "checks" });
+  const score = (value) => el("td", { class: `n ${value === null ? "" : value >= 1 ? "ok" : "miss"}` },
+    value === null ? "–" : line.samples > 1 ? share(value) : value >= 1 ? "✓" : value > 0 ? share(value) : "✗");
+  const head = ["check", "candidate", "baseline", "what it found"].map((name, i) =>
+    el("th", { scope: "col", class: i === 1 || i === 2 ? "n" : "" }, say(name)));
+  table.append(el("thead", {}, el("tr", {}, ...head)));
+  const body = el("tbody", {});
+  for (const check of detail.checks) {
+    const name = el("th", { scope: "row" }, el("code", { dir: "auto" }, check.test));
+    if (check.red_line) name.append(" ", el("span", { class: "mark" }, say("red line")));
+    if (check.unstable) name.append(" ", el("span", { class: "mark" }, say("unstable")));
+    body.append(el("tr", {}, name, score(check.candidate), score(check.baseline),
+      el("td", {}, el("bdi", { class: "why" }, check.explanation))));
+  }
+  table.append(body);
+  return table;
+}
+
+function drawDetail(line, detail) {
+  const body = el("div", { class: "body" });
+  const asked = el("div", { class: "pair" });
+  if (detail.prompt !== null) asked.append(el("section", {}, el("h4", {}, say("Asked")), textBox(detail.prompt)));
+  if (detail.target !== null) asked.append(el("section", {}, el("h4", {}, say("Expected")), textBox(detail.target)));
+  if (asked.childElementCount) body.append(asked);
+  body.append(answersOf(line, detail));
+  if (detail.checks.length) body.append(checksOf(line, detail));
+  const where = el("p", { class: "where" }, el("bdi", {}, line.where));
+  for (const tag of line.tags) {
+    const button = el("button", { type: "button", class: "link tag" }, tag);
+    button.addEventListener("click", () => choose({ tag }));
+    where.append(" · ", button);
+  }
+  body.append(where);
+  return body;
+}

@@ -1,0 +1,199 @@
+// The list of cases: filters, order, deep links. The address always says what is shown.
+const PAGE = 80;
+const GROUPS = {
+  all: () => true,
+  regressed: (line) => line.fate === "regressed" || (line.fate === "broken" && line.baseline > line.candidate),
+  improved: (line) => line.fate === "improved",
+  flipped: (line) => line.baseline !== null && line.baseline !== line.candidate,
+  red: (line) => line.red_line,
+  missed: (line) => line.candidate < 1,
+  passed: (line) => line.candidate >= 1,
+};
+const ORDERS = {
+  worst: null,
+  id: (a, b) => a.case.localeCompare(b.case),
+  set: (a, b) => a.set.localeCompare(b.set) || a.case.localeCompare(b.case),
+  longer: (a, b) => (b.words ?? -Infinity) - (a.words ?? -Infinity),
+  shorter: (a, b) => (a.words ?? Infinity) - (b.words ?? Infinity),
+};
+const MARKS = { broken: "⚑", regressed: "▼", missed: "✗", improved: "▲", held: "✓", passed: "✓" };
+const EMPTY = { show: "all", set: "", tag: "", test: "", q: "", sort: "worst", case: "" };
+
+let state = { ...EMPTY };
+let shown = [];
+let drawn = 0;
+let open = -1;
+
+const nameOf = (line) => `${line.set}/${line.case}`;
+
+function readAddress() {
+  const [place, query] = location.hash.slice(1).split("?");
+  if (place !== "cases" || query === undefined) return null;
+  const given = Object.fromEntries(new URLSearchParams(query));
+  const known = Object.fromEntries(Object.entries(given).filter(([key]) => key in EMPTY));
+  if (known.show && !(known.show in GROUPS)) delete known.show;
+  if (known.sort && !(known.sort in ORDERS)) delete known.sort;
+  return { ...EMPTY, ...known };
+}
+
+function writeAddress() {
+  const query = new URLSearchParams(Object.entries(state).filter(([key, value]) => value && value !== EMPTY[key]));
+  const hash = `#cases?${query}`;
+  if (location.hash !== hash) history.replaceState(null, "", hash);
+}
+
+function matches(line, i, q) {
+  if (!GROUPS[state.show](line)) return false;
+  if (state.set && line.set !== state.set) return false;
+  if (state.tag && !line.tags.includes(state.tag)) return false;
+  if (state.test && !line.tests.includes(state.test)) return false;
+  return !q || haystack.lines[i].includes(q) || (haystack.whole !== null && haystack.whole[i].includes(q));
+}
+
+/** Show what the state says; without `quiet`, the address follows. */
+function update(quiet) {
+  const q = state.q.trim().toLowerCase();
+  shown = [];
+  index.cases.forEach((line, i) => matches(line, i, q) && shown.push(i));
+  const order = ORDERS[state.sort];
+  if (order) shown.sort((a, b) => order(index.cases[a], index.cases[b]) || a - b);
+  drawn = 0;
+  open = -1;
+  byId("list").replaceChildren();
+  drawMore();
+  countShown();
+  for (const button of document.querySelectorAll("#groups button")) {
+    button.setAttribute("aria-pressed", String(button.value === state.show));
+  }
+  for (const key of ["set", "tag", "test", "sort", "q"]) {
+    const field = byId(`f-${key}`);
+    if (field && field.value !== state[key]) field.value = state[key];
+  }
+  byId("clear").hidden = Object.keys(EMPTY).every((key) => key === "case" || key === "sort" || state[key] === EMPTY[key]);
+  if (!quiet) writeAddress();
+  byId("cases").dataset.ready = "yes";
+}
+
+function countShown() {
+  const told = say("{k} of {n} cases", { k: number(shown.length), n: number(index.cases.length) });
+  const searching = state.q && haystack.whole === null && haystack.loading !== null;
+  const percent = Math.round(100 * haystack.done);
+  byId("count").textContent = searching ? `${told} · ${say("searching the answers, {percent}%", { percent })}` : told;
+  byId("nothing").hidden = shown.length > 0;
+}
+
+function row(i) {
+  const line = index.cases[i];
+  const button = el("button", { type: "button", class: "row", "aria-expanded": "false" },
+    el("span", { class: `fate ${line.fate}`, title: say(line.fate), "aria-label": say(line.fate) }, MARKS[line.fate]),
+    el("span", { class: "id" }, el("bdi", {}, line.case), el("small", {}, el("bdi", {}, line.set))),
+    el("span", { class: "gist" }, el("bdi", {}, line.gist || line.asked)));
+  for (const [key, word] of [["cut_off", "cut off"], ["unstable", "unstable"], ["waived", "waived"], ["red_line", "red line"]]) {
+    if (line[key]) button.children[1].append(el("span", { class: "mark" }, say(word)));
+  }
+  const item = el("li", { "data-case": String(i) }, button);
+  button.addEventListener("click", () => (open === i ? close() : show(i)));
+  return item;
+}
+
+function drawMore() {
+  const list = byId("list");
+  const next = shown.slice(drawn, drawn + PAGE);
+  list.append(...next.map(row));
+  drawn += next.length;
+  byId("more").hidden = drawn >= shown.length;
+}
+
+const itemOf = (i) => byId("list").querySelector(`[data-case="${i}"]`);
+
+function close() {
+  const item = open >= 0 ? itemOf(open) : null;
+  if (item) {
+    item.querySelector(".body")?.remove();
+    item.firstChild.setAttribute("aria-expanded", "false");
+    item.classList.remove("open");
+  }
+  open = -1;
+  state.case = "";
+  writeAddress();
+}
+
+/** Open a case of the list; one is open at a time. */
+async function show(i, { scroll = false } = {}) {
+  while (!itemOf(i) && drawn < shown.length) drawMore();
+  const item = itemOf(i);
+  if (!item) return;
+  if (open >= 0) close();
+  open = i;
+  state.case = nameOf(index.cases[i]);
+  writeAddress();
+  item.classList.add("open");
+  item.firstChild.setAttribute("aria-expanded", "true");
+  item.firstChild.focus({ preventScroll: true });
+  const detail = await detailOf(i);
+  if (open !== i) return;
+  item.append(drawDetail(index.cases[i], detail));
+  if (scroll) item.scrollIntoView({ block: "start" });
+}
+
+/** Change filters; the open case closes. */
+function choose(changes) {
+  state = { ...state, case: "", ...changes };
+  update();
+}
+
+function followAddress() {
+  const wanted = readAddress();
+  if (!wanted) return;
+  state = wanted;
+  update(true);
+  const at = state.case ? index.cases.findIndex((line) => nameOf(line) === state.case) : -1;
+  if (at >= 0 && !shown.includes(at)) {
+    // A link to a case that the filters hide would lead nowhere.
+    state = { ...EMPTY, case: state.case };
+    update(true);
+  }
+  if (at >= 0) show(at, { scroll: true });
+  else byId("cases").scrollIntoView();
+}
+
+/** Fill a menu with the values that occur, the most frequent first. */
+function menu(id, values, all) {
+  const counts = new Map();
+  for (const value of values) counts.set(value, (counts.get(value) || 0) + 1);
+  const found = [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
+  const field = byId(id);
+  field.append(el("option", { value: "" }, all));
+  for (const [value, n] of found) field.append(el("option", { value }, `${value} (${number(n)})`));
+  field.closest("label").hidden = found.length < 2;
+  field.addEventListener("change", () => choose({ [id.slice(2)]: field.value }));
+}
+
+async function startList() {
+  index = await unpack("index");
+  dictionary = index.words;
+  haystack.lines = index.cases.map((line) =>
+    [line.case, line.set, line.asked, line.gist, ...line.tags, ...line.tests].join("\n").toLowerCase());
+  menu("f-set", index.cases.map((line) => line.set), say("all sets"));
+  menu("f-tag", index.cases.flatMap((line) => line.tags), say("all tags"));
+  menu("f-test", index.cases.flatMap((line) => line.tests), say("any failed check"));
+  for (const button of document.querySelectorAll("#groups button")) {
+    const n = index.cases.filter(GROUPS[button.value]).length;
+    button.append(" ", el("span", { class: "count" }, number(n)));
+    button.hidden = n === 0 && button.value !== "all";
+    button.addEventListener("click", () => choose({ show: button.value }));
+  }
+  byId("f-sort").addEventListener("change", () => choose({ sort: byId("f-sort").value }));
+  byId("f-q").addEventListener("input", () => {
+    choose({ q: byId("f-q").value });
+    loadHaystack(() => (haystack.whole !== null && state.q ? update() : countShown()));
+  });
+  byId("clear").addEventListener("click", () => choose({ ...EMPTY, sort: state.sort }));
+  byId("more").addEventListener("click", drawMore);
+  new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && drawMore(), { rootMargin: "600px" })
+    .observe(byId("more"));
+  addEventListener("hashchange", followAddress);
+  state = readAddress() || { ...EMPTY, show: index.cases.some(GROUPS.regressed) ? "regressed" : "all" };
+  update(true);
+  followAddress();
+}
