@@ -52,7 +52,9 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a" / ROWS_FILE).read_bytes() == (tmp_path / "b" / ROWS_FILE).read_bytes()
 
 
-@pytest.mark.parametrize("bad", [b"no gzip", gzip.compress(b'{"where": 1}'), gzip.compress(b"{")])
+@pytest.mark.parametrize(
+    "bad", [b"no gzip", gzip.compress(b'{"where": 1}'), gzip.compress(b"{")], ids=["no gzip", "no row", "no JSON"]
+)
 def test_a_damaged_file_of_rows_says_what_to_do(tmp_path: Path, bad: bytes) -> None:
     (tmp_path / ROWS_FILE).write_bytes(bad)
     with pytest.raises(DataError, match=r"rows\.jsonl\.gz: damaged"):

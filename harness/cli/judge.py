@@ -95,7 +95,6 @@ def run(
     from harness.judges.summary import summarise
     from harness.record import write_record
     from harness.report.html import write_page
-    from harness.report.pages import build_page
     from harness.report.visible import visible
     from harness.store import Store
 
@@ -134,7 +133,7 @@ def run(
     folder = project.reports / record.run_id
     record = write_record(folder, record, texts)
     verdict = decide(record, record.policy)
-    page = write_page(folder, build_page(record, verdict, texts))
+    page = write_page(folder, record, verdict, texts)
     for line in [*verdict.lines(), *summarise(files.judged.judgements).lines(), *_calls(files.judged)]:
         click.echo(visible(line))
     click.echo(f"record: {_near(folder / 'record.json')}")
