@@ -61,14 +61,14 @@ def test_single_answers_and_partial_scores_have_no_such_number():
     assert reliability(record_of([(1, None)]).sets[0], 4).baseline is None  # type: ignore[union-attr]
 
 
-def test_the_verdict_and_the_page_say_it_and_a_card_counts_its_samples():
+def test_the_verdict_and_the_page_say_it_and_a_case_counts_its_samples():
     record = record_of([(4, 4), (3, 4)])
     verdict = decide(record, GatePolicy())
     assert "pass^4 of facts: 50% of 2 cases pass all 4, baseline 100%" in verdict.notes
     page = build_page(record, verdict, {})
     assert "all 4 samples pass on 50.0% of the cases" in page.sets[0].note
-    (card,) = page.groups["ratchet"].sets[0].cards
-    assert card.columns[1].share == "3 of 4 samples pass"
+    (fell,) = [case.line for case in page.cases if case.line.fate == "regressed"]
+    assert (fell.candidate, fell.samples) == (0.75, 4)
 
 
 def test_samples_of_one_case_are_different_requests_with_keys_of_their_own():

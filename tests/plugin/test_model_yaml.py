@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+import zlib
+
 from harness.record import read_texts
 
 
@@ -36,9 +41,9 @@ def test_the_report_shows_what_was_sent(project):
     project.write("path.yaml", "model: scripted:bad.jsonl\nsystem: Mind the <b>facts</b>.\n")
     project.run("suites", "--model=path.yaml", f"--baseline={project.model('good')}")
     page = next((project.path / "reports").iterdir()) / "index.html"
-    html = page.read_text(encoding="utf-8")
-    assert "What was sent" in html
-    assert "Mind the &lt;b&gt;facts&lt;/b&gt;." in html
+    packed = re.search(r'id="b0">([^<]+)<', page.read_text(encoding="utf-8"))
+    details = json.loads(zlib.decompress(base64.b64decode(packed[1])))
+    assert all("Mind the <b>facts</b>." in detail["sent"]["candidate"] for detail in details)
 
 
 def test_a_second_run_asks_nothing_until_a_document_changes(project):

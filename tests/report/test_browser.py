@@ -89,6 +89,15 @@ def reader(browser: Any) -> Iterator[Reader]:
     assert len({url.split("#")[0] for url in opened.asked if url.startswith("file://")}) <= 1
 
 
+def until(page: Any, expression: str) -> None:
+    """Wait until the page says so. Playwright's own waiting evaluates strings in the page, which its policy forbids."""
+    for _ in range(400):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError(f"never came true: {expression}")
+
+
 def rows(page: Any) -> list[str]:
     return [text.strip() for text in page.locator("#list .id > bdi").all_inner_texts()]
 
@@ -120,7 +129,7 @@ def test_groups_sets_tags_and_text_narrow_the_list(reader: Reader, english: str)
     page.select_option("#f-tag", "capitals")
     assert 5 < total(page) < 30
     page.fill("#f-q", "japan")
-    page.wait_for_function("document.querySelectorAll('#list li').length === 1")
+    until(page, "document.querySelectorAll('#list li').length === 1")
     assert rows(page) == ["capital-of-japan"]
     page.click("#clear")
     assert total(page) == everything
@@ -132,7 +141,10 @@ def test_the_search_finds_words_of_answers_that_no_line_shows(reader: Reader, en
     page = reader.open(english)
     page.click("#groups button[value=all]")
     page.fill("#f-q", "the capital city of japan is tokyo")
-    page.wait_for_function("document.querySelectorAll('#list li').length === 1 && !/%/.test(count.textContent)")
+    until(
+        page,
+        "document.querySelectorAll('#list li').length === 1 && !/%/.test(document.querySelector('#count').textContent)",
+    )
     assert rows(page) == ["capital-of-japan"]
 
 
@@ -181,7 +193,7 @@ def test_a_link_of_the_page_opens_its_case_even_where_a_filter_hid_it(reader: Re
     page.wait_for_selector("#list .open .body")
     assert page.locator("#list .open .id > bdi").inner_text() == name
     page.locator("#slices a").first.click()
-    page.wait_for_function("document.querySelector('#f-tag').value !== ''")
+    until(page, "document.querySelector('#f-tag').value !== ''")
     assert total(page) >= 5
 
 
@@ -216,7 +228,7 @@ def test_keys_walk_through_the_cases(reader: Reader, english: str) -> None:
 def test_keys_go_on_past_what_is_drawn(reader: Reader, english: str) -> None:
     page = reader.open(english)
     page.evaluate("location.hash = '#cases?show=all&sort=id'")
-    page.wait_for_function("document.querySelector('#groups [aria-pressed=true]').value === 'all'")
+    until(page, "document.querySelector('#groups [aria-pressed=true]').value === 'all'")
     drawn = page.locator("#list li").count()
     assert drawn < total(page)
     page.locator("#list .row").nth(drawn - 1).click()
@@ -254,12 +266,11 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     reader: Reader, language: str, request: pytest.FixtureRequest
 ) -> None:
     page = reader.open(request.getfixturevalue(language), viewport={"width": 360, "height": 740})
-    page.keyboard.press("j")
+    page.evaluate("location.hash = '#cases?case=retention/general/capital-of-japan'")
     page.wait_for_selector("#list .open .body")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     left, right = (page.locator(f"#list .body .{role}").first.bounding_box() for role in ("baseline", "candidate"))
-    if left is not None and right is not None:
-        assert left["y"] < right["y"], "one above the other"
+    assert left["y"] + left["height"] <= right["y"], "one above the other"
 
 
 def test_print_leaves_out_what_paper_cannot_do(reader: Reader, english: str) -> None:
@@ -282,9 +293,10 @@ def test_differing_words_are_marked_and_chinese_by_its_characters(reader: Reader
 
     def marks(case: str, role: str) -> list[str]:
         page.evaluate(f"location.hash = '#cases?case=refunds/{case}'")
-        page.wait_for_function(
+        until(
+            page,
             f"document.querySelector('#list .open .id bdi')?.textContent === '{case}' && "
-            "document.querySelector('#list .open .body')"
+            "document.querySelector('#list .open .body')",
         )
         return list(page.locator(f"#list .{role} mark").all_inner_texts())
 
@@ -312,7 +324,7 @@ def test_hostile_texts_are_read_and_never_obeyed(reader: Reader, tmp_path: Path)
     assert found == before
     assert page.evaluate("document.querySelectorAll('a[href^=\"javascript:\"], [onerror], [onload]').length") == 0
     page.fill("#f-q", "<script>alert(1)</script>")
-    page.wait_for_function("!/%/.test(count.textContent)")
+    until(page, "!/%/.test(document.querySelector('#count').textContent)")
     assert total(page) >= 5
 
 

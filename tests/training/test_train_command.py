@@ -61,6 +61,8 @@ def test_a_recipe_becomes_the_candidate_and_an_unchanged_one_is_reused(
     assert version.training["rows"]["replay"] == 3
     assert version.training["recipe"]["optim"]["lr"] == 0.01
     assert (version.adapter / "loss.svg").is_file()
+    assert (version.folder / "rows.jsonl.gz").is_file()
+    assert not (version.adapter / "rows.jsonl.gz").exists(), "people publish adapters"
     assert not list((project / ".harness/training").glob("*/"))
 
     assert train() == 0

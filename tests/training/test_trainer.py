@@ -15,6 +15,7 @@ import pytest
 import torch
 from tiny_chat import prepared_rows, ragged_rows, row, tiny_recipe
 
+from harness.data.learned import read_rows
 from harness.errors import DataError, ModelError
 from harness.models.refs import ModelRef
 from harness.training.batches import IGNORED, pad
@@ -420,7 +421,9 @@ def test_a_run_leaves_an_adapter_that_peft_reads_and_that_answers_as_the_live_on
         "adapter_config.json",
         "adapter_model.safetensors",
         "loss.svg",
+        "rows.jsonl.gz",
     ]
+    assert [kept.kind for kept in read_rows(made.adapter)] == ["task"] * 8
     assert (made.adapter / "loss.svg").read_text().count("<svg") == 1
     facts = made.training
     assert facts["plan_digest"] == "d1"
