@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import runpy
 from pathlib import Path
 
 import msgspec
@@ -24,7 +23,7 @@ from harness.stats.guards import alarms
 from harness.verdict import points, up
 
 ROOT = Path(__file__).resolve().parent.parent
-BLOCKED = ROOT / "tests" / "records" / "blocked"
+BLOCKED = ROOT / "tests" / "records" / "triage-no-replay"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +44,7 @@ def test_the_alarms_chances_are_the_gates_to_the_last_digits(blocked):
     sets = pair_sets(blocked, blocked.policy)
     found = alarms([watch.sample for watch in watches(sets)], blocked.policy.alpha)
     told = asked(sets, blocked.policy)
-    assert len(told) == 4
+    assert len(told) == 5
     for mine, gates in zip(told, found, strict=True):
         assert mine.chance == pytest.approx(gates.p_value, rel=1e-9)
         assert mine.counts == pytest.approx(gates.adjusted, rel=1e-9)
@@ -57,6 +56,9 @@ def test_every_set_is_told_with_the_verdicts_numbers(blocked):
     said, verdict = text(blocked), decide(blocked, blocked.policy)
     for one in verdict.sets:
         compared = one.against_baseline
+        if compared is None:
+            assert f"{one.name} (retention guard)\nNo case here has a right and a wrong answer" in said
+            continue
         flips = compared.discordant
         assert f"{flips.only_baseline} lost, {flips.only_candidate} gained: {one.n} pairs" in said
         assert f"/ {one.n} = {points(compared.difference, sign=True)} points" in said
@@ -72,20 +74,41 @@ def test_the_worst_and_best_case_of_the_pool_are_the_gates(blocked):
     assert least is not None
     assert f"best case -{least[1]} points" in text(blocked)
     assert "1.645 standard steps" in text(blocked)
-    easy = msgspec.structs.replace(blocked.policy, margin=0.3, alpha=1e-30)
+    easy = msgspec.structs.replace(blocked.policy, margin=0.5, alpha=1e-40)
     (pool,) = [c for c in decide(blocked, easy).criteria if c.name == "not worse"]
     worst = re.search(r"drops over ([\d.]+) points are ruled out", pool.reason)
     assert worst is not None
     assert f"worst case -{worst[1]} points" in text(blocked, easy)
-    assert "Even the worst case is better than -30 points" in text(blocked, easy)
+    assert "Even the worst case is better than -50 points" in text(blocked, easy)
 
 
 def test_the_status_and_every_criterion_are_named(blocked):
     verdict = decide(blocked, blocked.policy)
     said = text(blocked)
-    assert "FAIL: triage@1 must not ship, compared with smollm2." in said
-    assert all(f"{c.name}: {c.summary}" in said for c in verdict.criteria)
+    assert "FAIL: triage-no-replay@1 must not ship, compared with smollm2." in said
+    assert all(f"{c.name}: {c.summary}" in said for c in verdict.criteria if c.name != "suite")
+    assert "  FAIL         suite: suites/test_retention.py::test_nothing_was_forgotten[retention/*]\n" in said
     assert all(c.reason in said for c in verdict.criteria if c.status != "PASS")
+
+
+def test_it_begins_with_what_was_right_before_and_is_now(blocked):
+    said = text(blocked)
+    short = said[said.index("In short:") : said.index("The verdict is the worst answer")].splitlines()[1:]
+    # Targets, then the guard that lost most, each with its alarms, then all guards together.
+    assert [line.split(":")[0].split(" (")[0].strip() for line in short] == [
+        "triage",
+        "triage_reworded",
+        "retention/general",
+        "retention/general, bleed",
+        "retention/choices",
+        "retention/refusals",
+        "retention/refusals, bleed",
+        "All 3 guard sets",
+    ]
+    assert sum(line.endswith("too bad for luck.") for line in short) == 5
+    calm = text(blocked, GatePolicy(margin=0.9, alpha=1e-40, improve=("triage*",)))
+    assert "76 lost, 18 gained: luck could do that." in calm
+    assert "nobody asked" not in calm[: calm.index("Pairs and flips")]
 
 
 def test_numbers_come_from_the_cases_and_not_from_the_old_text(blocked):
@@ -95,7 +118,7 @@ def test_numbers_come_from_the_cases_and_not_from_the_old_text(blocked):
     cases = list(general.cases)
     cases[i] = msgspec.structs.replace(cases[i], candidate=1.0)
     sets = (blocked.sets[0], msgspec.structs.replace(general, cases=tuple(cases)), *blocked.sets[2:])
-    assert "96 both right, 54 both wrong, 94 lost, 8 gained" in text(msgspec.structs.replace(blocked, sets=sets))
+    assert "26 both right, 83 both wrong, 140 lost, 3 gained" in text(msgspec.structs.replace(blocked, sets=sets))
 
 
 def test_another_policy_is_explained_with_its_own_groups_waivers_and_bars(blocked):
@@ -111,7 +134,7 @@ def test_another_policy_is_explained_with_its_own_groups_waivers_and_bars(blocke
                 criterion="alarm",
                 owner="Ana",
                 reason="trivia",
-                expires=datetime.date(2026, 6, 1),
+                expires=datetime.date(2027, 6, 1),
             ),
         ),
     )
@@ -119,8 +142,8 @@ def test_another_policy_is_explained_with_its_own_groups_waivers_and_bars(blocke
     assert "Group words" in said
     assert "Allowed: 5 points = 2.1 of your 41 cases." in said
     assert "a bar of its own: 5 points = 10.2 of your 205 cases" in said
-    assert "The floor is 80%, 56 of 70; 61 of 70 (87.1%) pass." in said
-    assert "waived: alarm of retention/general (Ana, until 2026-06-01: trivia)." in said
+    assert "The floor is 80%, 56 of 70; 64 of 70 (91.4%) pass." in said
+    assert "waived: alarm of retention/general (Ana, until 2027-06-01: trivia)." in said
 
 
 def test_weights_partial_scores_and_rewordings_are_told_without_coins():
@@ -186,14 +209,16 @@ def test_any_record_that_can_be_decided_can_be_explained(seen):
 def test_the_command_prints_it_and_refuses_what_is_no_record(capsys, tmp_path, monkeypatch):
     assert command_line(["gate", "explain", str(BLOCKED)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("The verdict\n-----------\nFAIL: triage@1 must not ship")
+    assert out.startswith("The verdict\n-----------\nFAIL: triage-no-replay@1 must not ship")
     assert max(len(line) for line in out.splitlines()) <= 96
     assert command_line(["gate", "explain", str(tmp_path)]) == 4
     assert "no run record there" in capsys.readouterr().err
     policy = tmp_path / "p.toml"
     policy.write_text("margin = 0.9\nalpha = 1e-40\n")
     assert command_line(["gate", "explain", str(BLOCKED), "--policy", str(policy)]) == 0
-    assert "PASS: triage@1 may ship" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Even the worst case is better than -90 points" in out
+    assert "ALARM" not in out
 
 
 def test_a_models_words_reach_the_gate_and_not_the_command(monkeypatch):
@@ -202,15 +227,6 @@ def test_a_models_words_reach_the_gate_and_not_the_command(monkeypatch):
     for words in (["triage@3", "--baseline", "x"], ["--baseline", "x", "triage@3"], [], ["./explain"]):
         CliRunner().invoke(gate, words, catch_exceptions=False)
     assert seen == [("triage@3", "x"), ("triage@3", "x"), ("candidate", None), ("./explain", None)]
-
-
-def test_the_example_record_has_the_counts_of_its_script(blocked):
-    script = runpy.run_path(str(BLOCKED.parent / "make_blocked.py"))
-    counted = {}
-    for one in blocked.sets:
-        pairs = [(case.candidate, case.baseline) for case in one.cases]
-        counted[one.name] = tuple(pairs.count(fate) for fate in ((1, 1), (0, 1), (1, 0)))
-    assert counted == script["FATES"]
 
 
 def test_every_quote_and_number_of_the_page_is_in_the_output(blocked, capsys):

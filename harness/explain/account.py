@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.config import GatePolicy
-from harness.explain.arithmetic import clean_sheet
+from harness.explain.arithmetic import clean_sheet, odds
 from harness.explain.comparisons import Asked, asked, fates_told, pool_told, target_told
+from harness.explain.short import in_short
 from harness.gate import decide
 from harness.groups import PairedGroup, pair_groups
 from harness.pairs import PairedSet, pair_sets
@@ -38,7 +39,7 @@ def explain(record: RunRecord, policy: GatePolicy, *, today: str | None = None) 
     sets = pair_sets(record, policy, in_force(policy, day))
     tests = asked(sets, policy)
     told = [
-        Section("The verdict", tuple(_verdict(verdict))),
+        Section("The verdict", tuple(_verdict(verdict, sets, tests, policy))),
         Section("Pairs and flips", tuple(_pairs(record, sets, tests, policy.alpha))),
         *(Section(_heading(one), tuple(_set(one, tests, policy))) for one in sets),
         Section("All guard sets together", tuple(pool_told(sets, policy))),
@@ -47,26 +48,33 @@ def explain(record: RunRecord, policy: GatePolicy, *, today: str | None = None) 
         Section("What this run could not see", tuple(_blind(sets, policy))),
         Section("Where it changed, by tag (exploratory)", tuple(_slices(sets))),
         Section("Waivers and notes", (*(f"{use.told}." for use in verdict.waivers), *verdict.notes)),
+        Section("The gate's own words", tuple(_own_words(verdict))),
     ]
     return tuple(section for section in told if section.paragraphs)
 
 
-def _verdict(verdict: Verdict) -> Iterator[str]:
-    said = {
+def _verdict(verdict: Verdict, sets: Sequence[PairedSet], tests: Sequence[Asked], policy: GatePolicy) -> Iterator[str]:
+    may = {
         "PASS": "may ship",
         "FAIL": "must not ship",
         "INCONCLUSIVE": "may be as good, but this run is too small to say so",
         "INVALID": "cannot be judged by this run",
     }
     against = "" if verdict.baseline is None else f", compared with {verdict.baseline}"
-    yield f"{verdict.status}: {verdict.candidate} {said[verdict.status]}{against}."
+    yield f"{verdict.status}: {verdict.candidate} {may[verdict.status]}{against}."
+    short = tuple(in_short(sets, tests, policy))
+    if short:
+        yield "In short:"
+        yield from short
     yield "The verdict is the worst answer to the questions that the policy asks:"
     for found in verdict.criteria:
-        yield f"  {found.status:<12} {found.name}: {found.summary}"
-    failed = [c for c in verdict.criteria if c.status != "PASS"]
-    if failed:
-        yield "In the gate's own words:"
-        yield from (f"  {c.status}: {c.reason}" for c in failed)
+        # What a suite's test says of itself is long: it stands at the end, with the gate's own words.
+        said = found.reason.partition(": ")[0] if found.name == "suite" else found.summary
+        yield f"  {found.status:<12} {found.name}: {said}"
+
+
+def _own_words(verdict: Verdict) -> Iterator[str]:
+    yield from (f"{c.status}: {c.reason}" for c in verdict.criteria if c.status != "PASS")
 
 
 def _pairs(record: RunRecord, sets: Sequence[PairedSet], tests: Sequence[Asked], alpha: float) -> Iterator[str]:
@@ -196,12 +204,12 @@ def _slices(sets: Sequence[PairedSet]) -> Iterator[str]:
     notable = sum(one.adjusted <= 0.05 for one in found)
     yield (
         f"{plural(len(found), 'slice')} of one set and one tag, the least likely to be chance first. Whoever looks in "
-        f"so many places finds something by chance, so each figure is corrected for that (Benjamini-Hochberg): of the "
-        f"{notable} with 0.05 or less, about one in twenty means nothing. These are places to look, and no part of the "
-        "verdict."
+        "so many places finds something by chance, so each figure is corrected for that (Benjamini-Hochberg): of the "
+        f"{notable} that chance shows 1 time in 20 or less, about one in twenty means nothing. These are places to "
+        "look, and no part of the verdict."
     )
     for one in found[:SLICES]:
         yield (
             f"  {one.set} / {one.tag}: {one.lost} lost, {one.gained} gained of {one.n} "
-            f"({points(one.difference, sign=True)} points), corrected {one.adjusted:.2g}"
+            f"({points(one.difference, sign=True)} points), by chance {odds(one.adjusted)} times"
         )

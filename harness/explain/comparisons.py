@@ -36,14 +36,15 @@ class Asked:
     def told(self, alpha: float) -> str:
         """Is this more than chance? In words."""
         name = self.watch.sample.name.removeprefix(self.watch.of).strip()
-        about = f"{name}{MEANINGS.get(name, '')} " if name else ""
+        about = f"for {name}{MEANINGS.get(name, '')} " if name else ""
         if self.fates is None:
             x, y = _sides(self.watch.sample)
             start = (
                 f"Alarm {about}against the {self.watch.rival}: {int(np.sum(x < y))} of {x.size} cases got worse and "
                 f"{int(np.sum(x > y))} better, not all by the same amount. If each change could as well have gone the "
-                f"other way, a total at least as bad would come {odds(self.chance)} times ({self.chance:.3g})."
+                f"other way, a total at least as bad would come {odds(self.chance)} times."
             )
+            half = ""
         elif not self.fates.flips:
             return (
                 f"Alarm {about}against the {self.watch.rival}: nothing flipped, so there is nothing to be alarmed by."
@@ -53,15 +54,18 @@ class Asked:
             start = (
                 f"Alarm {about}against the {self.watch.rival}: {flips} flips, {lost} for the worse. An equal model "
                 f"would have about {flips / 2:g}. Toss {plural(flips, 'coin')}: {lost} or more tails come "
-                f"{odds(self.chance)} times ({self.chance:.3g}; exactly {lost} counts half)."
+                f"{odds(self.chance)} times."
             )
-        verdict = "ALARM" if self.counts <= alpha else "no alarm"
-        times = "once" if self.factor == 1 else f"{self.factor} times"
+            half = f", where exactly {lost} counts half"
+        times = "once" if self.factor == 1 else "twice" if self.factor == 2 else f"{self.factor} times"
         product = min(1.0, self.chance * self.factor)
-        counted = f"Among {self.among} it counts {times}: {self.chance:.3g} x {self.factor} = {product:.3g}"
+        counted = f"Of {self.among} such questions this one counts {times}: {odds(product)}"
+        figures = f"{self.chance:.3g}{half}; x {self.factor} = {product:.3g}"
         if self.counts > product:
-            counted += f", but no less than the one before it: {self.counts:.3g}"
-        return f"{start} {counted}. An alarm needs {alpha:g} or less: {verdict}."
+            counted += f", but no less than the one before it, {odds(self.counts)}"
+            figures += f", counted as {self.counts:.3g}"
+        verdict = "ALARM" if self.counts <= alpha else "no alarm"
+        return f"{start} {counted}. An alarm needs {odds(alpha)} or less: {verdict}. (In figures: {figures}.)"
 
 
 def asked(sets: Sequence[PairedSet], policy: GatePolicy) -> list[Asked]:
