@@ -132,6 +132,19 @@ def test_likelihoods_are_those_of_transformers_for_base_and_adapters(world: Worl
         assert apart(asked[one].probes, asked[other].probes) > 0.1
 
 
+def test_a_judges_labels_are_as_likely_as_each_alone(world: World) -> None:
+    labels = [ScoreRequest(text=text, messages=TURNS, case=text) for text in ("A", "B", "Rome", "Rome it is", "B")]
+    for place in (0, 2):
+        model = world.model(place)
+        told: dict[int, TokenScores] = {}
+        together = model.score(labels, on_done=told.__setitem__)
+        alone = [model.score([label], on_done=quietly)[0] for label in labels]
+        assert [told[index] for index in range(5)] == together
+        assert [len(one.logprobs) for one in together] == [1, 1, 1, 3, 1]
+        for one, other in zip(together, alone, strict=True):
+            assert one.logprobs == pytest.approx(other.logprobs, abs=5 * NEAR[world.dtype])
+
+
 def test_answers_are_those_of_transformers_where_rounding_decides_nothing(world: World, asked: list[Seen]) -> None:
     assert asked[0].answers[0].text == "The capital of France is Paris."
     for here, there in zip(world.trained, asked, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,6 +12,12 @@ from harness.errors import GenerationError
 from harness.models import Request, Response, ScoreRequest, Timing, TokenScores
 from harness.models.hf.generating import sample_seed
 from harness.models.hf.prompts import Prompts
+
+#: A text to score: the tokens before it, and its own.
+_Scored = tuple[list[int], list[int]]
+_Told = Callable[[int, Sequence[float]], None]
+#: The engine gives the likelihoods of so many next tokens at once.
+MOST_NEXT_TOKENS = 128
 
 
 class VllmModel:
@@ -54,35 +61,66 @@ class VllmModel:
     def score(
         self, requests: Sequence[ScoreRequest], *, on_done: Callable[[int, TokenScores], None]
     ) -> list[TokenScores]:
-        """Log-likelihoods in order. The engine gives those of the text's own tokens only, so `kl_to_base` is None."""
-        from vllm import SamplingParams
+        """Log-likelihoods in order. The engine gives those of the text's own tokens only, so `kl_to_base` is None.
 
+        Texts of one token each after the same context, such as a judge's labels, are one question together: the engine
+        says how likely each is as the next token, reads the context once, and may have it in its prefix cache.
+        """
         asked = [self._scored(request) for request in requests]
-        params = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
         scores: dict[int, TokenScores] = {}
 
-        def finished(index: int, output: Any) -> None:
-            context, text = asked[index]
-            places = output.prompt_logprobs[len(context) :]
-            logprobs = [place[token].logprob for place, token in zip(places, text, strict=True)]
+        def told(index: int, logprobs: Sequence[float]) -> None:
             scores[index] = TokenScores(logprobs=tuple(logprobs))
             on_done(index, scores[index])
 
-        prompts = [context + text for context, text in asked]
-        if self._scores_together:
-            self._work(prompts, [params] * len(prompts), finished)
-        else:
-            for prompt in prompts:
-                self._work([prompt], [params], lambda _, output: finished(len(scores), output))
+        together = _next_tokens(asked) if self._scores_together else []
+        self._score_next_tokens(asked, together, told)
+        known = {index for group in together for index in group}
+        self._score_texts(asked, [index for index in range(len(asked)) if index not in known], told)
         return [scores[index] for index in range(len(requests))]
 
     def close(self) -> None:
         """Let go of the engine, which stops when its last model is closed."""
         self._llm = None
 
+    def _score_next_tokens(self, asked: list[_Scored], groups: list[list[int]], told: _Told) -> None:
+        from vllm import SamplingParams
+
+        wanted = [[asked[index][1][0] for index in group] for group in groups]
+        params = [
+            SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=list(dict.fromkeys(ids)), detokenize=False)
+            for ids in wanted
+        ]
+
+        def finished(place: int, output: Any) -> None:
+            (next_token,) = output.outputs[0].logprobs
+            for index, token in zip(groups[place], wanted[place], strict=True):
+                told(index, [next_token[token].logprob])
+
+        self._work([asked[group[0]][0] for group in groups], params, finished)
+
+    def _score_texts(self, asked: list[_Scored], indices: list[int], told: _Told) -> None:
+        from vllm import SamplingParams
+
+        params = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+
+        def finished(index: int, _: int, output: Any) -> None:
+            context, text = asked[index]
+            places = output.prompt_logprobs[len(context) :]
+            told(index, [place[token].logprob for place, token in zip(places, text, strict=True)])
+
+        prompts = [context + text for context, text in (asked[index] for index in indices)]
+        if self._scores_together:
+            self._work(prompts, [params] * len(prompts), lambda place, output: finished(indices[place], place, output))
+        else:
+            for index, prompt in zip(indices, prompts, strict=True):
+                self._work([prompt], [params], functools.partial(finished, index))
+
     def _work(self, prompts: list[list[int]], params: list[Any], finished: Callable[[int, Any], None]) -> None:
         """Hand everything to the engine and take each answer as it comes. What is interrupted is taken back, so that
         the engine can be asked again."""
+        if not prompts:
+            return
         engine = self._llm.llm_engine
         with warnings.catch_warnings():
             # Those of libraries are not the user's.
@@ -155,7 +193,7 @@ class VllmModel:
             timing=timing,
         )
 
-    def _scored(self, request: ScoreRequest) -> tuple[list[int], list[int]]:
+    def _scored(self, request: ScoreRequest) -> _Scored:
         context, tokens = self._prompts.scored(request)
         limit = self._prompts.limit
         # The engine insists on a token of its own after them.
@@ -165,3 +203,12 @@ class VllmModel:
                 f"at most {limit - 1}. Split the text, or raise max_model_len in [tool.harness.vllm]."
             )
         return context, tokens
+
+
+def _next_tokens(asked: Sequence[_Scored]) -> list[list[int]]:
+    """Places of the texts that are one token after the same context, where there are several."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, (context, text) in enumerate(asked):
+        if context and len(text) == 1:
+            groups.setdefault(tuple(context), []).append(index)
+    return [group for group in groups.values() if 1 < len(group) <= MOST_NEXT_TOKENS]
