@@ -122,11 +122,13 @@ gate.add_command(explain)
 def report(record: Path) -> None:
     """Write the HTML report of an earlier run again.
 
-    RECORD is a folder below reports/, or its record.json. The verdict is that of the policy the run was made with.
+    RECORD is a folder below reports/, or its record.json. The verdict is that of the policy the run was made with; the
+    language is the project's ([tool.harness] language).
     """
+    from harness.config import load_project
     from harness.report.html import write_report
 
-    click.echo(str(write_report(record_folder(record))))
+    click.echo(str(write_report(record_folder(record), load_project(Path.cwd()).config.language)))
 
 
 def run_gate(project: Project, model: str, baseline: str | None = None, max_cost: float | None = None) -> int:
