@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from typing import Literal
 
 import msgspec
@@ -11,6 +10,7 @@ import numpy as np
 
 from harness.answers import SEVERITY, Answer, Status
 from harness.checks.score import printable
+from harness.columns import columns_of, fold, shorten
 from harness.config import GatePolicy
 from harness.pairs import Rival
 from harness.stats.intervals import Floats, Interval, wilson
@@ -114,8 +114,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Why it is not a PASS, worst first, in full sentences; empty for a PASS."""
         return [f"{c.status}: {c.reason}" for c in self._worst_first() if c.status != "PASS"]
 
-    def lines(self) -> list[str]:
-        """For a terminal of 80 columns: the verdict, one line per criterion, the cases that changed."""
+    def lines(self, columns: int = WIDTH) -> list[str]:
+        """For a terminal: the verdict, one line per criterion, the cases that changed.
+
+        No line takes more than 80 columns; where there are fewer, lines go on below themselves.
+        """
         against = "" if self.baseline is None else f" against {self.baseline}"
         lines = [f"{self.status}: {self.candidate}{against}"]
         lines += [f"  {c.status:<12} {c.name:<9} {c.summary}" for c in self._worst_first()]
@@ -129,7 +132,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if counts:
             lines.append(f"  newly passed: {', '.join(counts)}")
         lines += [f"  note: {note}" for note in self.notes]
-        return [clip(line) for line in lines]
+        if columns >= WIDTH:
+            return [clip(line) for line in lines]
+        return [row for line in lines for row in fold(clip(line), columns)]
 
     def _worst_first(self) -> list[Criterion]:
         return sorted(self.criteria, key=lambda criterion: -SEVERITY[criterion.status])
@@ -139,12 +144,7 @@ def clip(line: str, columns: int = WIDTH) -> str:
     """`line` on one row of the terminal; what does not fit gives way to an ellipsis. Wide characters take
     two. Control characters, which a suite's message may quote from an answer, are spelled out.
     """
-    line = printable(" ".join(line.splitlines()))
-    if _columns(line) <= columns:
-        return line
-    while _columns(line) > columns - 1:
-        line = line[:-1]
-    return line.rstrip() + "…"
+    return shorten(printable(" ".join(line.splitlines())), columns)
 
 
 def points(share: float, *, sign: bool = False) -> str:
@@ -322,7 +322,7 @@ def same_answers(
 def _fitting(names: tuple[str, ...]) -> str:
     """The first names, as many as a terminal line may have room for, and how many more there are."""
     most = 1
-    while most < min(4, len(names)) and _columns(", ".join(names[: most + 1])) < WIDTH // 2:
+    while most < min(4, len(names)) and columns_of(", ".join(names[: most + 1])) < WIDTH // 2:
         most += 1
     return listed(names, most)
 
@@ -348,7 +348,3 @@ def _round(cases: float) -> int:
         return 1
     size = int(10 ** max(0, math.floor(math.log10(cases)) - 1))
     return math.ceil(cases / size) * size
-
-
-def _columns(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

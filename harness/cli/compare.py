@@ -91,8 +91,8 @@ def compare(
     ours, theirs = read_scores(candidate, columns), read_scores(baseline, columns)
     pairing = pair(ours, theirs, sets=sets, missing=missing)
     now = datetime.datetime.now(datetime.UTC)
-    reports = load_project(Path.cwd()).reports
-    folder = _new_folder(reports, now, ours.label)
+    project = load_project(Path.cwd())
+    folder = _new_folder(project.reports, now, ours.label)
     record, texts = comparison_record(
         ours,
         theirs,
@@ -105,7 +105,7 @@ def compare(
     )
     record = write_record(folder, record, texts)
     verdict = decide(record, policy)
-    page = write_page(folder, record, verdict, texts)
+    page = write_page(folder, record, verdict, texts, project.config.language)
     click.echo("\n".join(verdict.lines()))
     click.echo(f"record: {_near(folder / 'record.json')}")
     click.echo(f"report: {_near(page)}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ import click
 
 from harness.cli.explain import explain
 from harness.cli.status import INCONCLUSIVE, INTERRUPTED_PYTEST, INVALID, PASSED, USAGE
-from harness.errors import ConfigError
+from harness.errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
     from harness.config import GatePolicy, Project
@@ -122,11 +124,13 @@ gate.add_command(explain)
 def report(record: Path) -> None:
     """Write the HTML report of an earlier run again.
 
-    RECORD is a folder below reports/, or its record.json. The verdict is that of the policy the run was made with.
+    RECORD is a folder below reports/, or its record.json. The verdict is that of the policy the run was made with; the
+    language is the project's ([tool.harness] language).
     """
+    from harness.config import load_project
     from harness.report.html import write_report
 
-    click.echo(str(write_report(record_folder(record))))
+    click.echo(str(write_report(record_folder(record), load_project(Path.cwd()).config.language)))
 
 
 def run_gate(project: Project, model: str, baseline: str | None = None, max_cost: float | None = None) -> int:
@@ -180,12 +184,34 @@ def _decide_again(folder: Path, policy: GatePolicy, *, shown: bool = False) -> V
     record = read_record(folder)
     # A waiver that has run out since the run excuses nothing any more.
     verdict = decide(record, policy, today=today())
-    click.echo(f"gate:   {verdict.status}" if shown else "\n".join(verdict.lines()))
+    if shown:
+        click.echo(f"gate:   {verdict.status}")
+    else:
+        _say(folder, record, verdict)
     click.echo(f"record: {_near(folder / 'record.json')}")
     if (folder / "index.html").is_file():
         click.echo(f"report: {_near(folder / 'index.html')}")
     click.echo(f"next:   {_next_step(record, verdict)}")
     return verdict
+
+
+def _say(folder: Path, record: RunRecord, verdict: Verdict) -> None:
+    """The verdict and the cases to read first."""
+    from harness.ci.console import SHOWN, worst_lines
+    from harness.record import read_texts
+    from harness.worst import count_worst, worst_cases
+
+    columns = shutil.get_terminal_size().columns
+    for row in verdict.lines(columns):
+        click.echo(row)
+    if record.partial is not None:
+        return
+    texts = {}
+    # The decision rests on the record; without its texts the cases are still named.
+    with contextlib.suppress(RecordError):
+        texts = read_texts(folder, record)
+    for line in worst_lines(worst_cases(record, verdict, texts, SHOWN), count_worst(record, verdict), columns):
+        click.echo(line.text)
 
 
 def today() -> str:

@@ -133,7 +133,7 @@ def run(
     folder = project.reports / record.run_id
     record = write_record(folder, record, texts)
     verdict = decide(record, record.policy)
-    page = write_page(folder, record, verdict, texts)
+    page = write_page(folder, record, verdict, texts, project.config.language)
     for line in [*verdict.lines(), *summarise(files.judged.judgements).lines(), *_calls(files.judged)]:
         click.echo(visible(line))
     click.echo(f"record: {_near(folder / 'record.json')}")

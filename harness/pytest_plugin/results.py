@@ -38,9 +38,13 @@ from harness.record import (
     SuiteAnswer,
     write_record,
 )
+from harness.worst import WorstCase, worst_cases
 
 #: At most this many cases of each set are controlled in every run; `harness suites check` controls them all.
 CONTROLLED = 200
+
+#: Cases that are kept at hand to be told, worst first; the report has all.
+WORST = 10
 
 #: Exit statuses beyond pytest's own.
 INCONCLUSIVE, INVALID = 10, 11
@@ -58,6 +62,7 @@ class RunResults:
         self.record: RunRecord | None = None
         self.verdict: Verdict | None = None
         self.folder: Path | None = None
+        self.worst: tuple[WorstCase, ...] = ()
         self.trouble: str | None = None
         self._expected: set[str] = set()
         self._ended: set[str] = set()
@@ -153,6 +158,7 @@ class RunResults:
             return
         assert self.record is not None, "written just now"
         self.verdict = decide(self.record, self.session.project.config.gate)
+        self.worst = worst_cases(self.record, self.verdict, texts, WORST)
         if self.record.partial is None and self.session.refs.baseline is not None:
             self._report_sets(session)
         self._write_report(texts)

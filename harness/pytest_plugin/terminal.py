@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.ci.console import SHOWN, worst_lines
+from harness.columns import fold
 from harness.generation import Progress
 from harness.verdict import WIDTH, clip
+from harness.worst import count_worst
 
 if TYPE_CHECKING:
     from harness.pytest_plugin.results import RunResults
@@ -58,43 +61,57 @@ def write_foresight(results: RunResults, session: Any) -> None:
         return
     foresight = results.session.foresight(session.items)
     for line in () if foresight is None else foresight.lines():
-        reporter.write_line(clip(line, 2 * WIDTH))
+        _write(reporter, clip(line, 2 * WIDTH))
 
 
 def write_summary(reporter: Any, results: RunResults) -> None:
     """The verdict, its reasons, and where to read more."""
     if results.trouble:
         reporter.section("finetune harness", red=True)
-        reporter.write_line(results.trouble, red=True)
+        _write(reporter, results.trouble, red=True)
         return
     if results.record is None or results.verdict is None:
         return
     verdict, record = results.verdict, results.record
     colour = {"PASS": "green", "FAIL": "red", "INVALID": "red"}.get(verdict.status, "yellow")
+    columns = reporter._tw.fullwidth
+    # Else the row of dots would end below our title.
+    reporter.ensure_newline()
     why = _no_verdict(record)
     reporter.section("finetune harness", **{"yellow" if why else colour: True})
     if why is None:
-        for line in verdict.lines():
+        first, *rest = verdict.lines(columns)
+        reporter.write_line(first, bold=True, **{colour: True})
+        for line in rest:
             reporter.write_line(line)
+        for line in worst_lines(results.worst[:SHOWN], count_worst(record, verdict), columns):
+            reporter.write_line(line.text, bold=line.head)
     else:
         versus = "no baseline" if record.baseline is None else f"against {record.baseline.label}"
-        reporter.write_line(f"{record.candidate.label} {versus}")
-        reporter.write_line(why, yellow=True)
+        _write(reporter, f"{record.candidate.label} {versus}")
+        _write(reporter, why, yellow=True)
         cut_off = sum(case.cut_off > 0 for s in record.sets for case in s.cases)
         if cut_off:
-            reporter.write_line(f"note: {cut_off} cases with answers cut off at max_tokens")
+            _write(reporter, f"note: {cut_off} cases with answers cut off at max_tokens")
     stats = results.session.stats
     if stats is not None:
         loaded = ", ".join(stats.loaded) or "no model was loaded"
         new = stats.generated + stats.scored
-        reporter.write_line(f"{new} answers generated ({loaded}), {stats.reused} from the store")
+        _write(reporter, f"{new} answers generated ({loaded}), {stats.reused} from the store")
         for note in stats.notes:
-            reporter.write_line(f"note: {note}", yellow=True)
+            _write(reporter, f"note: {note}", yellow=True)
         if stats.cost is not None:
             tokens = f"{stats.prompt_tokens:,} tokens read, {stats.completion_tokens:,} written"
-            reporter.write_line(f"new answers cost {stats.cost:.4g}: {tokens}")
+            _write(reporter, f"new answers cost {stats.cost:.4g}: {tokens}")
     if results.folder is not None:
         reporter.write_line(f"report: {_shown(results.folder)}/index.html")
+
+
+def _write(reporter: Any, text: str, **markup: bool) -> None:
+    """A line, which on a narrow terminal goes on below itself."""
+    columns = reporter._tw.fullwidth
+    for row in [text] if columns >= WIDTH else fold(text, columns):
+        reporter.write_line(row, **markup)
 
 
 def _no_verdict(record: RunRecord) -> str | None:

@@ -56,6 +56,13 @@ def test_verdict_and_exit_status_are_the_gates(capsys, ours, word, status):
     assert (folder / "index.html").read_text(encoding="utf-8") == page
 
 
+def test_the_report_speaks_the_projects_language(capsys):
+    Path("pyproject.toml").write_text('[tool.harness]\nlanguage = "zh"\n')
+    assert run(["compare", table("a.csv", [1] * 200 + [0] * 200), table("b.csv", [1] * 400)]) == 1
+    folder, _ = only_record()
+    assert "不能发布" in (folder / "index.html").read_text(encoding="utf-8")
+
+
 def test_lm_eval_results_are_compared_task_by_task_with_texts_in_the_report(capsys):
     sides = [str(PRODUCED / "lm-eval" / side) for side in ("candidate", "baseline")]
     metrics = ["--metric", "exact_match,none", "--metric", "exact_match,number"]

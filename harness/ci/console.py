@@ -1,0 +1,62 @@
+"""The worst cases for a terminal or a log: what was asked of, both answers in short, and what was wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.columns import fold, shorten, without_sequences
+from harness.report.visible import one_line
+from harness.verdict import WIDTH
+from harness.worst import WorstCase
+
+_COMMAND = re.compile(r"^(\s*)(::)|(##\[)")
+
+#: Cases that the terminal shows; the report shows all.
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line, and whether it begins a case."""
+
+    text: str
+    head: bool = False
+
+
+def worst_lines(cases: Sequence[WorstCase], total: int, columns: int) -> Iterator[Line]:
+    """The cases, each in four lines or five; nothing where there are none. `total` is how many there are in all."""
+    width = min(columns, WIDTH)
+    if not cases:
+        return
+    rest = f" (of {total:,}; the report has all)" if total > len(cases) else ""
+    yield from (Line(row, head=True) for row in fold(f"worst cases{rest}", width))
+    for case in cases:
+        lane = "red line: " if case.broken else ""
+        head = f"  {lane}{plain(case.set)}: {plain(case.case)}"
+        place = plain(f"{case.file}:{case.line}")
+        # The place is to be clicked or copied: whole, on a line of its own, however long.
+        yield from (Line(_inert(row), head=True) for row in fold(head, width - 2))
+        yield Line(f"    {place}")
+        if case.baseline is not None:
+            yield Line(_inert(shorten(f"    baseline   {_answer(case.baseline)}", width - 2)))
+        if case.candidate is not None:
+            yield Line(_inert(shorten(f"    candidate  {_answer(case.candidate)}", width - 2)))
+        why = shorten(plain(case.why), 2 * width)
+        yield from (Line(_inert(row)) for row in fold(f"    why        {why}", width - 2, indent=" " * 15))
+
+
+def plain(text: str, longest: int = 300) -> str:
+    """Text of others on one line: without what a terminal obeys, and with what it hides spelled out."""
+    # Cut before it is searched: an answer may have a hundred thousand characters, of which one line is shown.
+    return one_line(without_sequences(text[: 4 * longest]), longest)
+
+
+def _inert(row: str) -> str:
+    """The row without what a job's log takes for a command: `::error::` at its start, `##[error]` anywhere."""
+    return _COMMAND.sub(lambda found: f"{found[1] or ''}⟨{found[2] or found[3]}⟩", row)
+
+
+def _answer(text: str) -> str:
+    return plain(text) or "(an empty answer)"
