@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,6 @@ from harness.columns import fold, shorten, without_sequences
 from harness.report.visible import one_line
 from harness.verdict import WIDTH
 from harness.worst import WorstCase
-
-_COMMAND = re.compile(r"^(\s*)(::)|(##\[)")
 
 #: Cases that the terminal shows; the report shows all.
 SHOWN = 5
@@ -55,7 +52,8 @@ def plain(text: str, longest: int = 300) -> str:
 
 def _inert(row: str) -> str:
     """The row without what a job's log takes for a command: `::error::` at its start, `##[error]` anywhere."""
-    return _COMMAND.sub(lambda found: f"{found[1] or ''}⟨{found[2] or found[3]}⟩", row)
+    row = row.replace("##[", "##⟨[⟩")
+    return row.replace("::", "⟨::⟩", 1) if row.lstrip().startswith("::") else row
 
 
 def _answer(text: str) -> str:

@@ -65,6 +65,8 @@ def compare(
 
     Exit status: 0 PASS, 1 FAIL, 10 INCONCLUSIVE, 11 INVALID, 4 wrong usage or a file that cannot be read.
     """
+    from harness.ci.comment import comment
+    from harness.ci.files import write_comment
     from harness.config import load_project
     from harness.gate import decide
     from harness.record import write_record
@@ -106,6 +108,7 @@ def compare(
     record = write_record(folder, record, texts)
     verdict = decide(record, policy)
     page = write_page(folder, record, verdict, texts, project.config.language)
+    write_comment(folder, comment(record, verdict, texts))
     click.echo("\n".join(verdict.lines()))
     click.echo(f"record: {_near(folder / 'record.json')}")
     click.echo(f"report: {_near(page)}")

@@ -1,9 +1,10 @@
-"""`harness gate` and `harness report`: from a run to a verdict, from a record to a page."""
+"""`harness gate`: from a run to a verdict."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import shutil
 import subprocess
 import sys
@@ -113,24 +114,10 @@ def gate(
         raise click.UsageError("--record names both models already: leave MODEL and --baseline out.")
     folder = record_folder(record_path)
     policy = _policy_of(folder, project) if policy_file is None else read_policy(policy_file)
-    return _decide_again(folder, policy).exit_code(policy)
+    return _decide_again(folder, policy, project.root).exit_code(policy)
 
 
 gate.add_command(explain)
-
-
-@click.command()
-@click.argument("record", type=click.Path(path_type=Path))
-def report(record: Path) -> None:
-    """Write the HTML report of an earlier run again.
-
-    RECORD is a folder below reports/, or its record.json. The verdict is that of the policy the run was made with; the
-    language is the project's ([tool.harness] language).
-    """
-    from harness.config import load_project
-    from harness.report.html import write_report
-
-    click.echo(str(write_report(record_folder(record), load_project(Path.cwd()).config.language)))
 
 
 def run_gate(project: Project, model: str, baseline: str | None = None, max_cost: float | None = None) -> int:
@@ -154,7 +141,7 @@ def run_gate(project: Project, model: str, baseline: str | None = None, max_cost
             return ended  # pytest has said why
         click.echo(f"harness: error: the run left no record (pytest ended with {ended}): no verdict.", err=True)
         return ended or INVALID
-    verdict = _decide_again(written[-1], project.config.gate, shown=True)
+    verdict = _decide_again(written[-1], project.config.gate, project.root, shown=True)
     status = verdict.exit_code(project.config.gate)
     if status == PASSED and ended not in (PASSED, INCONCLUSIVE):
         click.echo(f"harness: error: the verdict is PASS, but pytest ended with {ended}: see above.", err=True)
@@ -176,7 +163,7 @@ def suite_command(project: Project, model: str, baseline: str | None) -> list[st
     return command if baseline is None else [*command, f"--baseline={from_anywhere(baseline)}"]
 
 
-def _decide_again(folder: Path, policy: GatePolicy, *, shown: bool = False) -> Verdict:
+def _decide_again(folder: Path, policy: GatePolicy, root: Path, *, shown: bool = False) -> Verdict:
     """Decide the run in `folder`; say the verdict (in short where pytest has `shown` it), its proof, the next step."""
     from harness.gate import decide
     from harness.record import read_record
@@ -187,7 +174,7 @@ def _decide_again(folder: Path, policy: GatePolicy, *, shown: bool = False) -> V
     if shown:
         click.echo(f"gate:   {verdict.status}")
     else:
-        _say(folder, record, verdict)
+        _say(folder, record, verdict, root)
     click.echo(f"record: {_near(folder / 'record.json')}")
     if (folder / "index.html").is_file():
         click.echo(f"report: {_near(folder / 'index.html')}")
@@ -195,23 +182,32 @@ def _decide_again(folder: Path, policy: GatePolicy, *, shown: bool = False) -> V
     return verdict
 
 
-def _say(folder: Path, record: RunRecord, verdict: Verdict) -> None:
-    """The verdict and the cases to read first."""
+def _say(folder: Path, record: RunRecord, verdict: Verdict, root: Path) -> None:
+    """The verdict and the cases to read first; in a job of GitHub Actions there too."""
+    from harness.ci.comment import comment
     from harness.ci.console import SHOWN, worst_lines
+    from harness.ci.github import MOST, Mute, on_github, tell
     from harness.record import read_texts
     from harness.worst import count_worst, worst_cases
 
     columns = shutil.get_terminal_size().columns
+    mute = Mute() if on_github(os.environ) else None
+    if mute is not None:
+        click.echo(mute.quiet)
     for row in verdict.lines(columns):
         click.echo(row)
-    if record.partial is not None:
-        return
     texts = {}
     # The decision rests on the record; without its texts the cases are still named.
     with contextlib.suppress(RecordError):
         texts = read_texts(folder, record)
-    for line in worst_lines(worst_cases(record, verdict, texts, SHOWN), count_worst(record, verdict), columns):
+    worst = () if record.partial is not None else worst_cases(record, verdict, texts, MOST)
+    for line in worst_lines(worst[:SHOWN], count_worst(record, verdict), columns):
         click.echo(line.text)
+    if mute is not None:
+        click.echo(mute.loud)
+    page = comment(record, verdict, texts)
+    for command in tell(record, verdict, worst, page, environ=os.environ, root=root):
+        click.echo(command)
 
 
 def today() -> str:

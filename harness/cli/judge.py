@@ -87,6 +87,8 @@ def run(
 
     Exit status: 0 PASS, 1 FAIL, 10 INCONCLUSIVE, 11 INVALID (an unfit judge), 4 wrong usage or an unreadable file.
     """
+    from harness.ci.comment import comment
+    from harness.ci.files import write_comment
     from harness.config import load_project
     from harness.gate import decide
     from harness.judgedfiles import judge_files, judge_recorded, judged_record
@@ -134,6 +136,7 @@ def run(
     record = write_record(folder, record, texts)
     verdict = decide(record, record.policy)
     page = write_page(folder, record, verdict, texts, project.config.language)
+    write_comment(folder, comment(record, verdict, texts))
     for line in [*verdict.lines(), *summarise(files.judged.judgements).lines(), *_calls(files.judged)]:
         click.echo(visible(line))
     click.echo(f"record: {_near(folder / 'record.json')}")

@@ -23,7 +23,7 @@ COMMANDS = {
     "suites": "harness.cli.suites:suites",
     "models": "harness.cli.models:models",
     "store": "harness.cli.store:store",
-    "report": "harness.cli.gate:report",
+    "report": "harness.cli.report:report",
     "serve": "harness.cli.serve:serve",
     "demo": "harness.cli.demo:demo",
 }

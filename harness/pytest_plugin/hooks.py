@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import uuid
 from collections.abc import Generator
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.ci.github import on_github
 from harness.config import HarnessConfig, Project
 from harness.errors import Advisory, HarnessError, Inconclusive, Invalid
 from harness.generation import GenerationStats
 from harness.judges.refs import JudgeRef
 from harness.naming import resolve_project_judge
 from harness.pytest_plugin import collect
+from harness.pytest_plugin.jobs import GithubHooks
+from harness.pytest_plugin.junit import case_properties
 from harness.pytest_plugin.lanes import OUTCOME, TOLD, UNJUDGED, asks_model, hand_over, run_item
 from harness.pytest_plugin.results import RunResults
 from harness.pytest_plugin.roles import ModelRefs, against_itself, resolve_refs
@@ -68,6 +72,9 @@ def activate(config: pytest.Config) -> None:
     config.pluginmanager.register(LaneHooks(session), "harness-lanes")
     if not in_worker(config):
         results = RunResults(config, session, report_folder(config, project))
+        if on_github(os.environ):
+            # Before the controller: what is registered last comes first, and its text is to be muted too.
+            config.pluginmanager.register(GithubHooks(results), "harness-github")
         config.pluginmanager.register(ControllerHooks(results, run_key), "harness-controller")
 
 
@@ -157,7 +164,10 @@ class LaneHooks:
             if outcome is not None:
                 # Only builtins travel from a worker.
                 told["case"] = msgspec.to_builtins(outcome) if self.session.worker else outcome
-                report.user_properties += _properties(outcome)
+                properties = case_properties(outcome)
+                report.user_properties += properties
+                # JUnit's file is written from the report of the teardown, which has those of the item.
+                item.user_properties += properties
             callspec = getattr(item, "callspec", None)
             if callspec is not None and not WHOLE_SET.isdisjoint(callspec.params):
                 told["whole"] = True
@@ -239,6 +249,7 @@ class ControllerHooks:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = self.results.exit_status(int(exitstatus))
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         write_summary(terminalreporter, self.results)
 
@@ -294,11 +305,3 @@ def _retell(report: pytest.TestReport, call: pytest.CallInfo[None], status: str)
         if isinstance(call.excinfo.value, HarnessError):
             # The sentence, not the harness' own frames.
             report.longrepr = message
-
-
-def _properties(outcome: Any) -> list[tuple[str, object]]:
-    share = sum(outcome.candidate) / len(outcome.candidate)
-    properties: list[tuple[str, object]] = [("harness.set", outcome.set), ("harness.candidate", share)]
-    if outcome.baseline is not None:
-        properties.append(("harness.baseline", sum(outcome.baseline) / len(outcome.baseline)))
-    return properties

@@ -27,6 +27,7 @@ from harness.pytest_plugin.collect import golden_sets
 from harness.pytest_plugin.completeness import partial_because
 from harness.pytest_plugin.instruments import identity_of, lineage_of, two_instruments, unverifiable, versions
 from harness.pytest_plugin.judging import texts_of
+from harness.pytest_plugin.junit import add_suite_properties
 from harness.pytest_plugin.kept import amount_probes, kept_texts, told_of_thinking
 from harness.pytest_plugin.lanes import TOLD, CaseOutcome
 from harness.pytest_plugin.session import HarnessSession
@@ -62,6 +63,7 @@ class RunResults:
         self.record: RunRecord | None = None
         self.verdict: Verdict | None = None
         self.folder: Path | None = None
+        self.comment = ""
         self.worst: tuple[WorstCase, ...] = ()
         self.trouble: str | None = None
         self._expected: set[str] = set()
@@ -161,6 +163,7 @@ class RunResults:
         self.worst = worst_cases(self.record, self.verdict, texts, WORST)
         if self.record.partial is None and self.session.refs.baseline is not None:
             self._report_sets(session)
+        add_suite_properties(self.config, self.record, self.verdict)
         self._write_report(texts)
 
     def exit_status(self, pytest_status: int) -> int:
@@ -253,6 +256,8 @@ class RunResults:
             return ()
 
     def _write_report(self, texts: dict[str, Response]) -> None:
+        from harness.ci.comment import comment
+        from harness.ci.files import write_comment
         from harness.report.html import write_page
 
         assert self.folder is not None, "the record is there"
@@ -262,6 +267,8 @@ class RunResults:
             # The same page as from the record on disk, which would be read and decided once more.
             language = self.session.project.config.language
             write_page(self.folder, self.record, self.verdict, texts, language)
+            self.comment = comment(self.record, self.verdict, texts)
+            write_comment(self.folder, self.comment)
         except (HarnessError, OSError) as error:
             self.trouble = f"the report could not be written: {error}"
 
@@ -325,7 +332,7 @@ class RunResults:
         for judged in self.verdict.sets:
             for when in ("setup", "call", "teardown"):
                 answer = judged.answer if when == "call" else Answer(status="PASS", reason="")
-                report = _set_report(judged.name, paths[judged.name], when, answer)
+                report = _set_report(judged.name, paths[judged.name], when, answer, judged.answer)
                 self.config.hook.pytest_runtest_logreport(report=report)
 
     def _phases(self) -> dict[str, float]:
@@ -376,7 +383,7 @@ def _skip_reason(report: pytest.TestReport) -> str:
     return reason.removeprefix("Skipped: ")
 
 
-def _set_report(name: str, path: str, when: Any, answer: Answer) -> pytest.TestReport:
+def _set_report(name: str, path: str, when: Any, answer: Answer, judged: Answer) -> pytest.TestReport:
     outcome: Any = {"PASS": "passed", "INCONCLUSIVE": "skipped"}.get(answer.status, "failed")
     longrepr: Any = None if answer.status == "PASS" else answer.reason
     if answer.status == "INCONCLUSIVE":
@@ -384,7 +391,13 @@ def _set_report(name: str, path: str, when: Any, answer: Answer) -> pytest.TestR
     nodeid = f"{path}::{name}"
     told = {"INCONCLUSIVE": "inconclusive", "INVALID": "invalid"}.get(answer.status)
     report = pytest.TestReport(
-        nodeid=nodeid, location=(path, 0, name), keywords={}, outcome=outcome, longrepr=longrepr, when=when
+        nodeid=nodeid,
+        location=(path, 0, name),
+        keywords={},
+        outcome=outcome,
+        longrepr=longrepr,
+        when=when,
+        user_properties=[("harness.set", name), ("harness.verdict", judged.status)],
     )
     setattr(report, TOLD, {"status": told})
     return report

@@ -77,15 +77,15 @@ def write_summary(reporter: Any, results: RunResults) -> None:
     columns = reporter._tw.fullwidth
     # Else the row of dots would end below our title.
     reporter.ensure_newline()
-    why = _no_verdict(record)
+    why = no_verdict(record)
     reporter.section("finetune harness", **{"yellow" if why else colour: True})
     if why is None:
         first, *rest = verdict.lines(columns)
         reporter.write_line(first, bold=True, **{colour: True})
         for line in rest:
             reporter.write_line(line)
-        for line in worst_lines(results.worst[:SHOWN], count_worst(record, verdict), columns):
-            reporter.write_line(line.text, bold=line.head)
+        for row in worst_lines(results.worst[:SHOWN], count_worst(record, verdict), columns):
+            reporter.write_line(row.text, bold=row.head)
     else:
         versus = "no baseline" if record.baseline is None else f"against {record.baseline.label}"
         _write(reporter, f"{record.candidate.label} {versus}")
@@ -114,7 +114,7 @@ def _write(reporter: Any, text: str, **markup: bool) -> None:
         reporter.write_line(row, **markup)
 
 
-def _no_verdict(record: RunRecord) -> str | None:
+def no_verdict(record: RunRecord) -> str | None:
     """Why the run says nothing of the candidate as a whole; None where it does."""
     if record.partial is not None:
         return f"partial run: no verdict ({record.partial})"

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypedDict
 
 import msgspec
 
+from harness.judges.judgement import Judgement
 from harness.models import Response
 from harness.record import CaseResult, Role, RunRecord, SetResult
+from harness.report.opinions import Opinion, Preferred, opinions_of
 from harness.report.visible import one_line, shown, visible
 from harness.verdict import SetVerdict, Verdict
 
 #: What happened to a case, in the order of the page. Red lines (broken, held) stand apart from rated cases: regressed
-#: and improved against the baseline, and without a change missed or passed.
-Fate = Literal["broken", "regressed", "missed", "improved", "held", "passed"]
-FATES: tuple[Fate, ...] = ("broken", "regressed", "missed", "improved", "held", "passed")
+#: and improved against the baseline, and without a change missed or passed. Of a case that only a judge has seen: lost
+#: and won, tied, or unread.
+Fate = Literal["broken", "regressed", "lost", "missed", "improved", "won", "unread", "held", "tied", "passed"]
+FATES: tuple[Fate, ...] = (
+    "broken", "regressed", "lost", "missed", "improved", "won", "unread", "held", "tied", "passed",
+)  # fmt: skip
+_JUDGED: dict[Preferred, Fate] = {"baseline": "lost", "candidate": "won", "tie": "tied", "unread": "unread"}
+#: Worse than the baseline, by checks or by a judge; worst first.
+WORSE: tuple[Fate, ...] = ("broken", "regressed", "lost")
 
 #: Characters of one text that the page holds; beyond it, the texts file beside the record does.
 LONGEST = 250_000
@@ -24,8 +32,9 @@ LONGEST = 250_000
 class CaseLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A case on one line, and all that it can be found, filtered and sorted by.
 
-    `gist` is why it was missed, else what was said. `same`: both models said the very same. `words` are the candidate's
-    answer's length less the baseline's.
+    `gist` is why it was missed, else what was said. `same`: both models said the very same. `longer` is the candidate's
+    answer's length in characters less the baseline's. `suites` are the files of its tests. `candidate` is None where no
+    check was asked; `judged` whom the judge prefers, `swapped`: not in both orders, `apart`: against the checks.
     """
 
     set: str
@@ -35,7 +44,8 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     red_line: bool
     tags: tuple[str, ...]
     tests: tuple[str, ...]
-    candidate: float
+    suites: tuple[str, ...] = ()
+    candidate: float | None
     baseline: float | None
     root: float | None
     samples: int
@@ -45,7 +55,10 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     unstable: bool
     waived: bool
     same: bool
-    words: int | None
+    longer: int | None
+    judged: Preferred | None = None
+    swapped: bool = False
+    apart: bool = False
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -67,6 +80,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cut_off: bool = False
     read: int = 0
     written: int = 0
+    seconds: float | None = None
 
 
 class CaseDetail(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -77,6 +91,13 @@ class CaseDetail(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     checks: tuple[Check, ...]
     answers: dict[Role, tuple[Answer, ...]]
     sent: dict[Role, str] = {}
+    opinions: tuple[Opinion, ...] = ()
+
+
+class _Heard(TypedDict):
+    judged: Preferred | None
+    swapped: bool
+    apart: bool
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -94,10 +115,17 @@ def cases_of(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response])
     """
     by_set = {found.name: found for found in verdict.sets}
     sorted_cases: dict[Fate, list[Case]] = {fate: [] for fate in FATES}
+    opinions = opinions_of(record.judged)
     for of in record.sets:
         for fate, case in _told(of, by_set.get(of.name)):
             waived = (found := by_set.get(of.name)) is not None and case.case in found.waived
-            sorted_cases[fate].append(_case(of, case, fate, waived, texts))
+            said = tuple(opinion for _, opinion in opinions.pop((of.name, case.case), ()))
+            fate = _JUDGED[said[0].preferred] if said and not case.tests else fate
+            sorted_cases[fate].append(_case(of, case, fate, waived, said, texts))
+    paths = {one.set: one.path for one in record.judged}
+    for (name, _), heard in opinions.items():
+        fate = _JUDGED[heard[0][1].preferred]
+        sorted_cases[fate].append(_judged_case(name, paths[name], fate, heard, texts))
     return tuple(case for fate in FATES for case in sorted_cases[fate])
 
 
@@ -108,10 +136,10 @@ def worst(cases: Iterable[Case], most: int) -> tuple[Case, ...]:
     """
     queues: dict[tuple[int, str], list[Case]] = {}
     for case in cases:
-        if case.line.fate in ("broken", "regressed") and not case.line.waived:
-            queues.setdefault((FATES.index(case.line.fate), case.line.set), []).append(case)
+        if case.line.fate in WORSE and not case.line.waived:
+            queues.setdefault((WORSE.index(case.line.fate), case.line.set), []).append(case)
     found: list[Case] = []
-    for rank in (0, 1):
+    for rank in range(len(WORSE)):
         waiting = [queue for (of, _), queue in sorted(queues.items()) if of == rank]
         # The set that lost most speaks first; choices by likelihood have no answers to read.
         waiting.sort(key=lambda queue: (queue[0].detail.answers == {}, -len(queue)))
@@ -141,7 +169,14 @@ def _fate(case: CaseResult, newly_missed: bool, newly_passed: bool) -> Fate:
     return "passed" if case.candidate >= 1 else "missed"
 
 
-def _case(of: SetResult, case: CaseResult, fate: Fate, waived: bool, texts: Mapping[str, Response]) -> Case:
+def _case(
+    of: SetResult,
+    case: CaseResult,
+    fate: Fate,
+    waived: bool,
+    opinions: tuple[Opinion, ...],
+    texts: Mapping[str, Response],
+) -> Case:
     answers = {role: tuple(_answer(texts.get(key)) for key in keys) for role, keys in case.answers.items() if keys}
     prompt = texts.get(f"prompt:{of.name}:{case.case}")
     target = texts.get(f"target:{of.name}:{case.case}")
@@ -157,6 +192,7 @@ def _case(of: SetResult, case: CaseResult, fate: Fate, waived: bool, texts: Mapp
             red_line=any(test.lane == "red_line" for test in case.tests),
             tags=tuple(visible(tag) for tag in case.tags),
             tests=tuple(visible(test.test) for test in case.tests if test.candidate < 1),
+            suites=tuple(dict.fromkeys(visible(test.test.split("::")[0]) for test in case.tests if "::" in test.test)),
             candidate=case.candidate,
             baseline=case.baseline,
             root=case.root,
@@ -167,7 +203,8 @@ def _case(of: SetResult, case: CaseResult, fate: Fate, waived: bool, texts: Mapp
             unstable=any(test.unstable for test in case.tests),
             waived=waived,
             same=case.same_answer is True,
-            words=_longer(answers),
+            longer=_longer(answers),
+            **_heard(opinions, case.candidate, case.baseline),
         ),
         detail=CaseDetail(
             prompt=None if prompt is None else shown(prompt.text, LONGEST),
@@ -190,7 +227,64 @@ def _case(of: SetResult, case: CaseResult, fate: Fate, waived: bool, texts: Mapp
                 for role in answers
                 if (found := texts.get(f"sent:{role}:{of.name}:{case.case}")) is not None
             },
+            opinions=opinions,
         ),
+    )
+
+
+def _judged_case(
+    name: str, path: str, fate: Fate, heard: Sequence[tuple[Judgement, Opinion]], texts: Mapping[str, Response]
+) -> Case:
+    """A pair that no check was asked about."""
+    judgement, first = heard[0]
+    keys = dict(zip(("candidate", "baseline"), judgement.answers or (), strict=False))
+    answers: dict[Role, tuple[Answer, ...]] = {
+        role: (_answer(texts[keys[role]]),) for role in ("candidate", "baseline") if keys.get(role) in texts
+    }
+    prompt, target = (texts.get(f"{what}:{name}:{judgement.case}") for what in ("prompt", "target"))
+    opinions = tuple(opinion for _, opinion in heard)
+    return Case(
+        line=CaseLine(
+            set=visible(name),
+            case=visible(judgement.case),
+            where=visible(path),
+            fate=fate,
+            red_line=False,
+            tags=tuple(visible(tag) for tag in judgement.tags),
+            tests=(),
+            candidate=None,
+            baseline=None,
+            root=None,
+            samples=1,
+            gist=first.gist,
+            asked="" if prompt is None else one_line(prompt.text),
+            cut_off=any(answer.cut_off for answer in answers.get("candidate", ())),
+            unstable=False,
+            waived=False,
+            same=judgement.same_answer,
+            longer=judgement.lengths[0] - judgement.lengths[1] if any(judgement.lengths) else _longer(answers),
+            **_heard(opinions, None, None),
+        ),
+        detail=CaseDetail(
+            prompt=None if prompt is None else shown(prompt.text, LONGEST),
+            target=None if target is None else shown(target.text, LONGEST),
+            checks=(),
+            answers=answers,
+            opinions=opinions,
+        ),
+    )
+
+
+def _heard(opinions: tuple[Opinion, ...], candidate: float | None, baseline: float | None) -> _Heard:
+    """What the line says of the first judge."""
+    if not opinions:
+        return _Heard(judged=None, swapped=False, apart=False)
+    preferred = opinions[0].preferred
+    change = 0.0 if candidate is None or baseline is None else candidate - baseline
+    return _Heard(
+        judged=preferred,
+        swapped=opinions[0].swapped,
+        apart=(preferred == "candidate" and change < 0) or (preferred == "baseline" and change > 0),
     )
 
 
@@ -202,6 +296,7 @@ def _answer(response: Response | None) -> Answer:
         cut_off=response.finish_reason == "length",
         read=response.prompt_tokens,
         written=response.completion_tokens,
+        seconds=None if response.timing is None else response.timing.seconds,
     )
 
 
@@ -209,4 +304,4 @@ def _longer(answers: Mapping[Role, tuple[Answer, ...]]) -> int | None:
     first = [answers[role][0].text if answers.get(role) else None for role in ("candidate", "baseline")]
     if first[0] is None or first[1] is None:
         return None
-    return len(first[0].split()) - len(first[1].split())
+    return len(first[0]) - len(first[1])

@@ -77,7 +77,12 @@ def _next_comparison(word: Word, record: RunRecord, words: Words) -> tuple[tuple
     """Where other tools gave the scores, the next step is theirs, and then the same comparison."""
     if word == "PASS":
         return ()
-    again = f"harness compare {visible(' '.join(record.arguments))}"
+    program = "harness judge run" if record.source == "judged" else "harness compare"
+    again = f"{program} {visible(' '.join(record.arguments))}"
+    unknown = [one.judge for one in record.judged if one.card is None and one.judge.kind in ("model", "jury")]
+    if word == "INVALID" and unknown:
+        measure = words("Measure the judge on pairs whose right verdict is known, then compare again")
+        return ((measure, f"harness judge card {visible(unknown[0].name)}"),)
     steps: dict[Word, str] = {
         "FAIL": "Read the newly missed cases, change the candidate and score it again; then",
         "INCONCLUSIVE": "Score both on more cases (or more samples of each), then compare again",
@@ -90,6 +95,13 @@ def sentence(word: Word, counts: Mapping[Fate, int], red_lines: int, verdict: Ve
     if word == "PARTIAL" or verdict.baseline is None:
         return ""
     total = sum(counts.values())
+    if total and total == counts["lost"] + counts["won"] + counts["tied"] + counts["unread"]:
+        # Where a judge alone has seen them, the pairs speak.
+        return words(
+            "{n} cases: the baseline's answer is preferred in {worse}, the candidate's in {better}.",
+            n=f"{total:,}", worse=f"{counts['lost']:,}",
+            better=f"{counts['won']:,}",
+        )  # fmt: skip
     line = words("{n} cases: {worse} worse than the baseline, {better} better", n=f"{total:,}",
                  worse=f"{counts['regressed']:,}", better=f"{counts['improved']:,}")  # fmt: skip
     if red_lines:

@@ -31,7 +31,7 @@ from harness.verdict import Verdict
 REPORT_FILE = "index.html"
 _TEMPLATES = Path(__file__).parent / "templates"
 #: The page's script, in the order in which it is read.
-SCRIPTS = ("page.js", "packed.js", "diff.js", "detail.js", "list.js", "keys.js")
+SCRIPTS = ("page.js", "packed.js", "diff.js", "judge.js", "detail.js", "list.js", "keys.js")
 
 
 def render(page: Page) -> str:

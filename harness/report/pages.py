@@ -14,6 +14,7 @@ from harness.report.cases import FATES, Case, Fate, cases_of, worst
 from harness.report.changes import Changes, changes_of
 from harness.report.forest import Scale, Tick
 from harness.report.headline import Said, Word, headline, next_steps, reasons, sentence, told
+from harness.report.judged import JudgedRow, judged_rows
 from harness.report.numbers import change, duration, percent
 from harness.report.plots import Plots
 from harness.report.probes import ProbeRow, probe_rows
@@ -22,6 +23,7 @@ from harness.report.sight import Sight, sights, warnings_of
 from harness.report.summary import RunSummary, summarise
 from harness.report.tables import Matrix, SliceRow, matrices, slice_rows
 from harness.report.visible import one_line, visible
+from harness.report.wording import Wording, moved
 from harness.report.words import Language, Words
 from harness.stats.intervals import zero_failures_bound
 from harness.verdict import Verdict
@@ -95,6 +97,8 @@ class Page:
     models: tuple[Model, ...]
     sets: tuple[SetRow, ...]
     ticks: tuple[Tick, ...]
+    judged: tuple[JudgedRow, ...]
+    wording: Wording | None
     cases: tuple[Case, ...]
     counts: Mapping[Fate, int]
     first: tuple[First, ...]
@@ -170,6 +174,8 @@ def build_page(
         models=tuple(_model(role, identity, record.source, words) for role, identity in models.items()),
         sets=tuple(set_row(of, by_set.get(of.name), record, scale, words) for of in record.sets),
         ticks=scale.ticks,
+        judged=judged_rows(record.judged, cases, texts, words),
+        wording=_wording(cases) if not record.judged and record.baseline is not None else None,
         cases=cases,
         counts=counts,
         first=tuple(_first(case) for case in worst(cases, READ_FIRST)),
@@ -213,6 +219,7 @@ def _first(case: Case) -> First:
         return None if not answers or answers[0].text is None else _brief(answers[0].text)
 
     missed = next((check for check in detail.checks if check.candidate < 1), None)
+    heard = detail.opinions[0].gist if detail.opinions and line.fate == "lost" else ""
     return First(
         link=f"#cases?case={quote(f'{line.set}/{line.case}')}",
         set=line.set,
@@ -222,12 +229,20 @@ def _first(case: Case) -> First:
         target=_brief(detail.target or ""),
         baseline=said("baseline"),
         candidate=said("candidate"),
-        why="" if missed is None else one_line(missed.explanation or missed.test, 220),
+        why=heard if missed is None else one_line(missed.explanation or missed.test, 220),
     )
 
 
 def _brief(text: str) -> str:
     return text if len(text) <= 420 else text[:419] + "…"
+
+
+def _wording(cases: Sequence[Case]) -> Wording | None:
+    """Which words moved, over all answers of the run; None where no two differ."""
+    firsts = [[case.detail.answers.get(role) for role in ("candidate", "baseline")] for case in cases]
+    pairs = [(ours[0].text, theirs[0].text) for ours, theirs in firsts if ours and theirs]
+    found = moved((ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None)
+    return found if found.came or found.went else None
 
 
 def _pooled(verdict: Verdict, record: RunRecord, words: Words) -> str:

@@ -2,108 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from browsing import Reader, rows, total, until
 from example_records import golden, many, run, texts_of
 from hostile import HOSTILE
 
 from harness.record import write_record
 from harness.report.html import write_report
-from harness.report.words import Language
 
 pytestmark = pytest.mark.browser
-
-BLOCKED = Path(__file__).resolve().parents[1] / "records" / "triage-no-replay"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-READY = "#cases[data-ready]"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    assert found is not None, "no Chromium on this machine: run .ci/chromium, or apt-get install chromium"
-    with sync_playwright() as playwright:
-        # CI runs as root, where Chromium has no sandbox.
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-def copied(folder: Path, language: Language = "en") -> Path:
-    for name in ("record.json", "texts.json.gz"):
-        shutil.copy(BLOCKED / name, folder / name)
-    return write_report(folder, language)
-
-
-@pytest.fixture(scope="session")
-def english(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return copied(tmp_path_factory.mktemp("english")).as_uri()
-
-
-@pytest.fixture(scope="session")
-def chinese(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return copied(tmp_path_factory.mktemp("chinese"), "zh").as_uri()
-
-
-class Reader:
-    """Opens pages, and remembers what they complain about and what they ask for."""
-
-    def __init__(self, browser: Any) -> None:
-        self._browser = browser
-        self._contexts: list[Any] = []
-        self.complaints: list[str] = []
-        self.asked: list[str] = []
-
-    def open(self, address: str, **context: Any) -> Any:
-        settings = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"} | context
-        self._contexts.append(self._browser.new_context(**settings))
-        page = self._contexts[-1].new_page()
-        page.set_default_timeout(20_000)
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.goto(address)
-        page.wait_for_selector(READY)
-        return page
-
-    def close(self) -> None:
-        for context in self._contexts:
-            context.close()
-
-
-@pytest.fixture
-def reader(browser: Any) -> Iterator[Reader]:
-    """Every test of the page also asserts that it stays quiet: no error, no request but for the file itself."""
-    opened = Reader(browser)
-    yield opened
-    opened.close()
-    assert opened.complaints == []
-    assert all(url.startswith(("file://", "data:,")) for url in opened.asked)
-    assert len({url.split("#")[0] for url in opened.asked if url.startswith("file://")}) <= 1
-
-
-def until(page: Any, expression: str) -> None:
-    """Wait until the page says so. Playwright's own waiting evaluates strings in the page, which its policy forbids."""
-    for _ in range(400):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError(f"never came true: {expression}")
-
-
-def rows(page: Any) -> list[str]:
-    return [text.strip() for text in page.locator("#list .id > bdi").all_inner_texts()]
-
-
-def total(page: Any) -> int:
-    return int(page.locator("#count").inner_text().split(" ")[0].replace(",", ""))
 
 
 def test_a_blocked_run_opens_on_what_got_worse(reader: Reader, english: str) -> None:

@@ -38,6 +38,7 @@ function outcome(score, samples) {
 function answerFacts(answer) {
   const facts = [];
   if (answer.written) facts.push(say("{read} tokens read, {written} written", answer));
+  if (answer.seconds) facts.push(say("{seconds} s", { seconds: answer.seconds.toPrecision(2) }));
   if (answer.text !== null) facts.push(say("{n} characters", { n: number(answer.text.length) }));
   const line = el("p", { class: "facts" }, facts.join(" · "));
   if (answer.cut_off) line.append(" ", el("span", { class: "mark" }, say("cut off at max_tokens")));
@@ -116,6 +117,7 @@ function drawDetail(line, detail) {
   if (asked.childElementCount) body.append(asked);
   body.append(answersOf(line, detail));
   if (detail.checks.length) body.append(checksOf(line, detail));
+  for (const opinion of detail.opinions) body.append(opinionOf(opinion));
   const where = el("p", { class: "where" }, el("bdi", {}, line.where));
   for (const tag of line.tags) {
     const button = el("button", { type: "button", class: "link tag" }, tag);

@@ -14,6 +14,8 @@ const KEYS = {
   i: () => choose({ show: "improved" }),
   f: () => choose({ show: "flipped" }),
   m: () => choose({ show: "missed" }),
+  s: () => choose({ show: "all", judge: "swapped" }),
+  d: () => choose({ show: "all", judge: "apart" }),
   t: otherTheme,
   "?": () => byId("help").showModal(),
   Escape: () => (open >= 0 ? close() : document.activeElement.blur()),

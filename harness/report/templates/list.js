@@ -2,22 +2,32 @@
 const PAGE = 80;
 const GROUPS = {
   all: () => true,
-  regressed: (line) => line.fate === "regressed" || (line.fate === "broken" && line.baseline > line.candidate),
-  improved: (line) => line.fate === "improved",
+  regressed: (line) => line.fate === "regressed" || line.fate === "lost" || (line.fate === "broken" && line.baseline > line.candidate),
+  improved: (line) => line.fate === "improved" || line.fate === "won",
   flipped: (line) => line.baseline !== null && line.baseline !== line.candidate,
   red: (line) => line.red_line,
-  missed: (line) => line.candidate < 1,
-  passed: (line) => line.candidate >= 1,
+  missed: (line) => line.candidate !== null && line.candidate < 1,
+  passed: (line) => line.candidate !== null && line.candidate >= 1,
+};
+const JUDGED = {
+  candidate: ["candidate preferred", (line) => line.judged === "candidate"],
+  baseline: ["baseline preferred", (line) => line.judged === "baseline"],
+  tie: ["tie", (line) => line.judged === "tie"],
+  swapped: ["flipped under swap", (line) => line.swapped],
+  apart: ["judge and checks disagree", (line) => line.apart],
+  unread: ["unread", (line) => line.judged === "unread"],
 };
 const ORDERS = {
   worst: null,
   id: (a, b) => a.case.localeCompare(b.case),
   set: (a, b) => a.set.localeCompare(b.set) || a.case.localeCompare(b.case),
-  longer: (a, b) => (b.words ?? -Infinity) - (a.words ?? -Infinity),
-  shorter: (a, b) => (a.words ?? Infinity) - (b.words ?? Infinity),
+  longer: (a, b) => (b.longer ?? -Infinity) - (a.longer ?? -Infinity),
+  shorter: (a, b) => (a.longer ?? Infinity) - (b.longer ?? Infinity),
 };
-const MARKS = { broken: "⚑", regressed: "▼", missed: "✗", improved: "▲", held: "✓", passed: "✓" };
-const EMPTY = { show: "all", set: "", tag: "", test: "", q: "", sort: "worst", case: "" };
+const MARKS = {
+  broken: "⚑", regressed: "▼", lost: "▼", missed: "✗", improved: "▲", won: "▲", unread: "?", held: "✓", tied: "=", passed: "✓",
+};
+const EMPTY = { show: "all", set: "", tag: "", test: "", suite: "", judge: "", q: "", sort: "worst", case: "" };
 
 let state = { ...EMPTY };
 let shown = [];
@@ -33,6 +43,7 @@ function readAddress() {
   const known = Object.fromEntries(Object.entries(given).filter(([key]) => key in EMPTY));
   if (known.show && !(known.show in GROUPS)) delete known.show;
   if (known.sort && !(known.sort in ORDERS)) delete known.sort;
+  if (known.judge && !(known.judge in JUDGED)) delete known.judge;
   return { ...EMPTY, ...known };
 }
 
@@ -47,6 +58,8 @@ function matches(line, i, q) {
   if (state.set && line.set !== state.set) return false;
   if (state.tag && !line.tags.includes(state.tag)) return false;
   if (state.test && !line.tests.includes(state.test)) return false;
+  if (state.suite && !line.suites.includes(state.suite)) return false;
+  if (state.judge && !JUDGED[state.judge][1](line)) return false;
   return !q || haystack.lines[i].includes(q) || (haystack.whole !== null && haystack.whole[i].includes(q));
 }
 
@@ -65,13 +78,22 @@ function update(quiet) {
   for (const button of document.querySelectorAll("#groups button")) {
     button.setAttribute("aria-pressed", String(button.value === state.show));
   }
-  for (const key of ["set", "tag", "test", "sort", "q"]) {
+  for (const key of ["set", "tag", "test", "suite", "judge", "sort", "q"]) {
     const field = byId(`f-${key}`);
     if (field && field.value !== state[key]) field.value = state[key];
   }
   byId("clear").hidden = Object.keys(EMPTY).every((key) => key === "case" || key === "sort" || state[key] === EMPTY[key]);
   if (!quiet) writeAddress();
   byId("cases").dataset.ready = "yes";
+  if (q) loadHaystack(searchOn);
+}
+
+/** More of the answers can be searched now; what is open stays open. */
+function searchOn() {
+  if (haystack.whole === null || !state.q) return countShown();
+  const kept = open;
+  update(true);
+  if (kept >= 0) show(kept);
 }
 
 function countShown() {
@@ -88,7 +110,8 @@ function row(i) {
     el("span", { class: `fate ${line.fate}`, title: say(line.fate), "aria-label": say(line.fate) }, MARKS[line.fate]),
     el("span", { class: "id" }, el("bdi", {}, line.case), el("small", {}, el("bdi", {}, line.set))),
     el("span", { class: "gist" }, el("bdi", {}, line.gist || line.asked)));
-  for (const [key, word] of [["cut_off", "cut off"], ["unstable", "unstable"], ["waived", "waived"], ["red_line", "red line"]]) {
+  for (const [key, word] of [["cut_off", "cut off"], ["unstable", "unstable"], ["waived", "waived"], ["red_line", "red line"],
+    ["swapped", "flipped under swap"], ["apart", "judge and checks disagree"]]) {
     if (line[key]) button.children[1].append(el("span", { class: "mark" }, say(word)));
   }
   const item = el("li", { "data-case": String(i) }, button);
@@ -169,6 +192,18 @@ function menu(id, values, all) {
   field.addEventListener("change", () => choose({ [id.slice(2)]: field.value }));
 }
 
+/** The judge's menu: what it said, and whether it holds. */
+function judgeMenu() {
+  const field = byId("f-judge");
+  field.append(el("option", { value: "" }, say("any verdict")));
+  for (const [value, [word, has]] of Object.entries(JUDGED)) {
+    const n = index.cases.filter(has).length;
+    if (n) field.append(el("option", { value }, `${say(word)} (${number(n)})`));
+  }
+  field.closest("label").hidden = !index.cases.some((line) => line.judged);
+  field.addEventListener("change", () => choose({ judge: field.value }));
+}
+
 async function startList() {
   index = await unpack("index");
   dictionary = index.words;
@@ -177,6 +212,8 @@ async function startList() {
   menu("f-set", index.cases.map((line) => line.set), say("all sets"));
   menu("f-tag", index.cases.flatMap((line) => line.tags), say("all tags"));
   menu("f-test", index.cases.flatMap((line) => line.tests), say("any failed check"));
+  menu("f-suite", index.cases.flatMap((line) => line.suites), say("all suites"));
+  judgeMenu();
   for (const button of document.querySelectorAll("#groups button")) {
     const n = index.cases.filter(GROUPS[button.value]).length;
     button.append(" ", el("span", { class: "count" }, number(n)));
@@ -184,10 +221,7 @@ async function startList() {
     button.addEventListener("click", () => choose({ show: button.value }));
   }
   byId("f-sort").addEventListener("change", () => choose({ sort: byId("f-sort").value }));
-  byId("f-q").addEventListener("input", () => {
-    choose({ q: byId("f-q").value });
-    loadHaystack(() => (haystack.whole !== null && state.q ? update() : countShown()));
-  });
+  byId("f-q").addEventListener("input", () => choose({ q: byId("f-q").value }));
   byId("clear").addEventListener("click", () => choose({ ...EMPTY, sort: state.sort }));
   byId("more").addEventListener("click", drawMore);
   new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && drawMore(), { rootMargin: "600px" })

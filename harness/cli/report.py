@@ -1,0 +1,31 @@
+"""`harness report`: from a record to a page, a comment, a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("record", type=click.Path(path_type=Path))
+def report(record: Path) -> None:
+    """Write the report of an earlier run again: index.html, and summary.md to be posted on a pull request.
+
+    RECORD is a folder below reports/, or its record.json. The verdict is that of the policy the run was made with; the
+    language is the project's ([tool.harness] language).
+    """
+    from harness.ci.comment import comment
+    from harness.ci.files import write_comment
+    from harness.cli.gate import record_folder
+    from harness.config import load_project
+    from harness.gate import decide
+    from harness.record import read_record, read_texts
+    from harness.report.html import write_page
+
+    folder = record_folder(record)
+    run = read_record(folder)
+    verdict = decide(run, run.policy)
+    texts = read_texts(folder, run)
+    click.echo(str(write_page(folder, run, verdict, texts, load_project(Path.cwd()).config.language)))
+    click.echo(str(write_comment(folder, comment(run, verdict, texts))))
