@@ -57,7 +57,7 @@ def test_every_set_is_told_with_the_verdicts_numbers(blocked):
     for one in verdict.sets:
         compared = one.against_baseline
         if compared is None:
-            assert f"{one.name} (retention guard)\nNo case here has a right and a wrong answer" in said
+            assert f"{one.name} (measured only)\nNothing here is right or wrong" in said
             continue
         flips = compared.discordant
         assert f"{flips.only_baseline} lost, {flips.only_candidate} gained: {one.n} pairs" in said
@@ -93,7 +93,7 @@ def test_the_status_and_every_criterion_are_named(blocked):
 
 def test_it_begins_with_what_was_right_before_and_is_now(blocked):
     said = text(blocked)
-    short = said[said.index("In short:") : said.index("The verdict is the worst answer")].splitlines()[1:]
+    short = said[said.index("In short:") : said.index("The policy asks several things")].splitlines()[1:]
     # Targets, then the guard that lost most, each with its alarms, then all guards together.
     assert [line.split(":")[0].split(" (")[0].strip() for line in short] == [
         "triage",

@@ -66,7 +66,7 @@ def _verdict(verdict: Verdict, sets: Sequence[PairedSet], tests: Sequence[Asked]
     if short:
         yield "In short:"
         yield from short
-    yield "The verdict is the worst answer to the questions that the policy asks:"
+    yield "The policy asks several things of the run. The verdict is the worst of the answers:"
     for found in verdict.criteria:
         # What a suite's test says of itself is long: it stands at the end, with the gate's own words.
         said = found.reason.partition(": ")[0] if found.name == "suite" else found.summary
@@ -95,21 +95,22 @@ def _pairs(record: RunRecord, sets: Sequence[PairedSet], tests: Sequence[Asked],
     )
     if len(tests) > 1:
         yield (
-            f"This run asks it {len(tests)} times, and whoever asks often is fooled by chance sooner. So the least "
-            f"likely result counts {len(tests)} times its chance, the next {len(tests) - 1} times, and so on, and none "
-            f"counts for less than the one before it (Holm). Equal models then raise any alarm at all in at most "
-            f"{points(alpha)} of 100 runs."
+            f"This run asks it {len(tests)} times, and whoever asks often is fooled by chance sooner. So before a "
+            f"chance is read it is multiplied: the smallest by {len(tests)}, the next by {len(tests) - 1}, and so on "
+            f"(Holm). Equal models then raise any alarm at all in at most {points(alpha)} of 100 runs."
         )
 
 
 def _heading(one: PairedSet) -> str:
     duty = "target: must get better" if one.target else "retention guard" if one.result.retention else "guard"
+    if not one.cases:
+        duty = "measured only"
     return f"{one.name} ({duty})"
 
 
 def _set(one: PairedSet, tests: Sequence[Asked], policy: GatePolicy) -> Iterator[str]:
     if not one.cases:
-        yield "No case here has a right and a wrong answer that counts in a rate."
+        yield "Nothing here is right or wrong, so nothing is lost or gained; the report shows what was measured."
     for rival in one.comparisons:
         yield from fates_told(one, rival)
     for rival in one.comparisons if one.target else ():
@@ -189,10 +190,10 @@ def _blind(sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[str]:
     n = sum(len(one.cases) for one in guards)
     small = min(guards, key=lambda one: len(one.cases))
     yield (
-        f"Together the guards may lose {number(round(policy.margin * n, 1))} of their {n} questions and pass. Nothing "
-        f"says that the losses are spread evenly: all of them could lie in {small.name}, which has "
-        f"{plural(len(small.cases), 'question')}. Where that would be too much, give the set a bar of its own "
-        "(margins)."
+        f"And small losses add up. To pass, all guards together must have lost fewer than "
+        f"{number(round(policy.margin * n, 1))} of their {n} questions, wherever they lie: {small.name}, which has "
+        f"{plural(len(small.cases), 'question')}, may lose more than its share, up to what its own alarm notices. "
+        "Where that is too much, give the set a bar of its own: margins in [tool.harness.gate]."
     )
     yield "And nothing was learned about what no question asks."
 
@@ -204,12 +205,14 @@ def _slices(sets: Sequence[PairedSet]) -> Iterator[str]:
     notable = sum(one.adjusted <= 0.05 for one in found)
     yield (
         f"{plural(len(found), 'slice')} of one set and one tag, the least likely to be chance first. Whoever looks in "
-        "so many places finds something by chance, so each figure is corrected for that (Benjamini-Hochberg): of the "
-        f"{notable} that chance shows 1 time in 20 or less, about one in twenty means nothing. These are places to "
-        "look, and no part of the verdict."
+        "so many places finds something by chance, so each figure is corrected for that (Benjamini-Hochberg). "
+        f"After that {plural(notable, 'slice')} still stand out (chance shows them 1 time in 20 or less). These are "
+        "places to look, and no part of the verdict; a case can have several tags."
     )
     for one in found[:SLICES]:
         yield (
             f"  {one.set} / {one.tag}: {one.lost} lost, {one.gained} gained of {one.n} "
-            f"({points(one.difference, sign=True)} points), by chance {odds(one.adjusted)} times"
+            f"({points(one.difference, sign=True)} points), by chance {odds(one.adjusted)}"
         )
+    if len(found) > SLICES:
+        yield f"  and {plural(len(found) - SLICES, 'slice')} more, in the report"

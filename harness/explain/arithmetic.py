@@ -97,8 +97,10 @@ def odds(chance: float) -> str:
     if chance >= 0.4:
         return f"{100 * chance:.0f} in 100"
     one_in = 1 / chance if chance > 0 else math.inf
-    if one_in > 1e9:
-        return "less than 1 in a billion"
+    if one_in > 1e12:
+        return "less than 1 in 1,000 billion"
+    if one_in >= 2e9:
+        return f"1 in {one_in / 1e9:,.0f} billion"
     if one_in >= 2e6:
         return f"1 in {one_in / 1e6:,.0f} million"
     digits = max(0, math.floor(math.log10(one_in)) - 1)

@@ -42,9 +42,8 @@ class Asked:
             start = (
                 f"Alarm {about}against the {self.watch.rival}: {int(np.sum(x < y))} of {x.size} cases got worse and "
                 f"{int(np.sum(x > y))} better, not all by the same amount. If each change could as well have gone the "
-                f"other way, a total at least as bad would come {odds(self.chance)} times."
+                f"other way, the chance of a total at least as bad is {odds(self.chance)}."
             )
-            half = ""
         elif not self.fates.flips:
             return (
                 f"Alarm {about}against the {self.watch.rival}: nothing flipped, so there is nothing to be alarmed by."
@@ -53,14 +52,14 @@ class Asked:
             flips, lost = self.fates.flips, self.fates.lost
             start = (
                 f"Alarm {about}against the {self.watch.rival}: {flips} flips, {lost} for the worse. An equal model "
-                f"would have about {flips / 2:g}. Toss {plural(flips, 'coin')}: {lost} or more tails come "
-                f"{odds(self.chance)} times."
+                f"would have about {flips / 2:g}. Toss {plural(flips, 'coin')}: the chance of {lost} or more tails, "
+                f"where exactly {lost} counts half, is {odds(self.chance)}."
             )
-            half = f", where exactly {lost} counts half"
-        times = "once" if self.factor == 1 else "twice" if self.factor == 2 else f"{self.factor} times"
         product = min(1.0, self.chance * self.factor)
-        counted = f"Of {self.among} such questions this one counts {times}: {odds(product)}"
-        figures = f"{self.chance:.3g}{half}; x {self.factor} = {product:.3g}"
+        counted = f"Times {self.factor}, because the run looks for {plural(self.among, 'alarm')}: {odds(product)}"
+        if self.factor == 1:
+            counted = f"It counts as it is: {odds(product)}"
+        figures = f"{self.chance:.3g} x {self.factor} = {product:.3g}"
         if self.counts > product:
             counted += f", but no less than the one before it, {odds(self.counts)}"
             figures += f", counted as {self.counts:.3g}"
@@ -134,7 +133,7 @@ def target_told(one: PairedSet, rival: Rival) -> Iterator[str]:
         return
     word = "it got better" if low > 0 else "it got worse" if high < 0 else "no gain is proven"
     yield (
-        f"A target must get better for certain. With so many questions and flips, a true change anywhere between "
+        f"A target must get better by more than luck. With so many questions and flips, a true change anywhere between "
         f"{points(low, sign=True)} and {points(high, sign=True)} points fits this run (95 times in 100 such a range "
         f"holds the truth). No change at all is 0: {'outside' if low > 0 or high < 0 else 'inside'} of the "
         f"range, so {word}."
@@ -176,7 +175,7 @@ def pool_told(sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[str]:
             "PASS": f"Even the worst case is better than {points(-policy.margin, sign=True)} points: the candidate is "
             "not worse by more than is allowed.",
             "FAIL": f"Even the best case is worse than {points(-policy.margin, sign=True)} points: more is lost than "
-            "is allowed, for certain.",
+            "is allowed, however lucky.",
         }.get(
             margin_status(found),
             f"The worst case is beyond {points(-policy.margin, sign=True)} points and the best case is not: this run "
@@ -190,10 +189,11 @@ def _worst_told(fates: Fates, low: float) -> str:
     if low <= -1:
         return "How bad could it really be? So much was lost that the loss of everything fits this run."
     return (
-        f"How bad could it really be? Suppose the candidate truly loses {points(up(-low))} points. Then this run came "
-        f"out {steps_away(fates, low):.3f} standard steps better than the truth, and such luck comes 5 times in 100. "
-        "Anything worse would need still more luck: it is ruled out at 95%. The same the other way round gives the "
-        "best case."
+        f"How bad could it really be? If the candidate truly lost {points(up(-low))} points, a run would look as good "
+        f"as this one 5 times in 100 (it lies {steps_away(fates, low):.3f} standard steps from there). For a larger "
+        "loss this run would be rarer still: that is ruled out, at 95%, and this is the worst case. The best case is "
+        "found in the same way from the other side. To pass, the worst case must be within what is allowed; to fail, "
+        "the best case beyond it; between them this run cannot tell."
     )
 
 
