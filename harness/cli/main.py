@@ -25,6 +25,7 @@ COMMANDS = {
     "store": "harness.cli.store:store",
     "report": "harness.cli.report:report",
     "serve": "harness.cli.serve:serve",
+    "ci": "harness.cli.ci:ci",
     "demo": "harness.cli.demo:demo",
 }
 
