@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.errors import ConfigError, unknown_name
+from harness.reviewing import ReviewPolicy, ReviewSettings
 
 
 class CaseGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +109,7 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     are targets and must get better; every other set is a guard. `floors` are least pass rates of single sets.
     `groups` ask the same of cases by tag; `waivers` excuse what somebody answers for. A suite that rests on a judge
     without a good card is INVALID, unless `on_unfit_judge` lowers that to a warning. `budgets` limit what answers
-    take, by set name or pattern, over all cases of the sets together.
+    take, by set name or pattern, over all cases of the sets together. `review` asks people, who read blind.
     """
 
     margin: float = 0.05
@@ -122,6 +123,7 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     waivers: tuple[Waiver, ...] = ()
     on_unfit_judge: Literal["block", "warn"] = "block"
     budgets: dict[str, Budget] = {}
+    review: ReviewPolicy | None = None
 
     def __post_init__(self) -> None:
         for name, value in [("margin", self.margin), *((f"margins.{k}", v) for k, v in self.margins.items())]:
@@ -153,9 +155,9 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def digest(self) -> str:
         """sha256 of the policy's canonical JSON. Keys that came later count once they are used, so that a policy
         keeps the digest it had."""
-        table = msgspec.to_builtins(self)
-        for later, unused in (("groups", {}), ("waivers", ()), ("on_unfit_judge", "block"), ("budgets", {})):
-            if table[later] == unused:
+        table, unused = msgspec.to_builtins(self), msgspec.to_builtins(GatePolicy())
+        for later in ("groups", "waivers", "on_unfit_judge", "budgets", "review"):
+            if table[later] == unused[later]:
                 del table[later]
         return hashlib.sha256(msgspec.json.encode(table, order="sorted")).hexdigest()
 
@@ -302,6 +304,7 @@ class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     judges: dict[str, JudgeConfig] = {}
     thinking: Literal["keep", "strip"] = "keep"
     vllm: VllmConfig = VllmConfig()
+    review: ReviewSettings = ReviewSettings()
 
     def max_tokens(self, set_name: str) -> int:
         """The token limit for a set: its own, else its first matching pattern's, else the default."""
@@ -413,6 +416,8 @@ def parse_config(table: dict[str, Any], *, where: str) -> HarnessConfig:
         _refuse_unknown(budget, Budget, where, f"tool.harness.gate.budgets.{name!r}")
     for waiver in waivers if isinstance(waivers, list) else ():
         _refuse_unknown(waiver, Waiver, where, "[tool.harness.gate.waivers]")
+    _refuse_unknown(gate.get("review", {}), ReviewPolicy, where, "tool.harness.gate.review")
+    _refuse_unknown(table.get("review", {}), ReviewSettings, where, "tool.harness.review")
     _refuse_unknown(table.get("sampling", {}), SamplingConfig, where, "tool.harness.sampling")
     _refuse_unknown(table.get("vllm", {}), VllmConfig, where, "tool.harness.vllm")
     sets = table.get("sets", {})

@@ -12,6 +12,7 @@
     ├── DataError         training data
     ├── CheckError        a check that crashed or was given wrong arguments
     ├── RecordError       a run record that cannot be written, read or trusted
+    ├── ReviewError       answers of reviewers that cannot be read, matched or trusted
     ├── ScoreFileError    other tools' scores that cannot be read
     ├── StoreFileError    exported answers that cannot be written, read or trusted
     ├── StatisticsError   numbers that carry no answer (none, NaN, unpaired)
@@ -75,6 +76,10 @@ class CheckError(HarnessError):
 
 class RecordError(HarnessError):
     """A run record cannot be written or read, or is not the one its texts belong to."""
+
+
+class ReviewError(HarnessError):
+    """A human review cannot be exported, read or matched with its run."""
 
 
 class ScoreFileError(HarnessError):

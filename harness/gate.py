@@ -4,7 +4,8 @@
 2. Alarm: a guard set on which the candidate is significantly worse (Holm over all of them) fails.
 3. Not worse: over all guard sets together, a drop of the margin must be ruled out; against the baseline, and
    for retention sets against the root base too, or promotions would lose one margin each.
-4. Own bar, target, floor: what the policy asks of single sets, and of groups of cases; budget: what answers take.
+4. Own bar, target, floor: what the policy asks of single sets, and of groups of cases; budget: what answers take;
+   review: what people said who read the answers blind.
 5. INVALID where the comparison cannot be trusted; else INCONCLUSIVE, in words.
 """
 
@@ -24,6 +25,8 @@ from harness.noise import notes as noise_notes
 from harness.pairs import PairedSet, Rival, Watch, changed, pair_sets, watches
 from harness.record import CaseResult, RunRecord
 from harness.repeats import notes as repeats_notes
+from harness.review.criteria import review_criteria
+from harness.review.opinions import Review
 from harness.stats.guards import Alarm, alarms, pooled_not_worse
 from harness.stats.intervals import zero_failures_bound
 from harness.stats.power import detectable_drop
@@ -48,10 +51,11 @@ from harness.waivers import account, find_waiver, in_force
 __all__ = ["Criterion", "SetVerdict", "Verdict", "decide"]
 
 
-def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None) -> Verdict:
+def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None, review: Review | None = None) -> Verdict:
     """The verdict on `record` under `policy`, which need not be the one that the run was made with.
 
-    `today` (YYYY-MM-DD) is the day on which waivers must hold; the day of the run unless given.
+    `today` (YYYY-MM-DD) is the day on which waivers must hold; the day of the run unless given. `review` is what people
+    said of these answers, where it was imported.
     """
     day = record.created[:10] if today is None else today
     waivers = in_force(policy, day)
@@ -65,7 +69,8 @@ def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None) -
     compared += [criterion for one in record.judged for criterion in _judged(one, policy)]
     red = list(_red_lines(record, waivers, used))
     budgets = budget_criteria(record, sets, policy)
-    criteria = [*_complete(record, policy, sets, groups), *red, *compared, *budgets, *_suites(record)]
+    people = review_criteria(record, policy, review)
+    criteria = [*_complete(record, policy, sets, groups), *red, *compared, *budgets, *_suites(record), *people]
     if not compared and not any(c.name == "complete" for c in criteria):
         criteria.append(
             Criterion(

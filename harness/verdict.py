@@ -18,7 +18,7 @@ from harness.stats.paired import PairedComparison
 from harness.waivers import WaiverUse
 
 CriterionName = Literal[
-    "complete", "red lines", "alarm", "not worse", "own bar", "target", "floor", "budget", "suite", "judge"
+    "complete", "red lines", "alarm", "not worse", "own bar", "target", "floor", "budget", "suite", "judge", "review"
 ]
 
 #: Columns of a terminal line.

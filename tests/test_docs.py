@@ -16,6 +16,7 @@ from harness.cli.main import cli
 from harness.config import CaseGroup, EndpointConfig, GatePolicy, HarnessConfig, JudgeConfig, SamplingConfig, Waiver
 from harness.golden import GoldenCase
 from harness.pytest_plugin import plugin
+from harness.reviewing import ReviewPolicy, ReviewSettings
 from harness.training.recipe import DataRecipe, LoraRecipe, OptimRecipe, Recipe, ReplayRecipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,7 +111,9 @@ def test_every_key_of_a_recipe_is_documented(struct):
 
 
 @pytest.mark.parametrize(
-    "struct", [GatePolicy, CaseGroup, Waiver, HarnessConfig, SamplingConfig], ids=lambda s: s.__name__
+    "struct",
+    [GatePolicy, CaseGroup, Waiver, ReviewPolicy, ReviewSettings, HarnessConfig, SamplingConfig],
+    ids=lambda s: s.__name__,
 )
 def test_every_key_of_the_configuration_is_documented(struct):
     tables = {name for name in HarnessConfig.__struct_fields__ if f"[tool.harness.{name}]" in page("cli.md")}

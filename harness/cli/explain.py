@@ -32,10 +32,12 @@ def explain(record: Path, policy_file: Path | None) -> None:
     from harness.cli.gate import read_policy, record_folder, today
     from harness.explain import explain as explained
     from harness.record import read_record
+    from harness.review.opinions import review_for
 
-    run = read_record(record_folder(record))
+    folder = record_folder(record)
+    run = read_record(folder)
     policy = run.policy if policy_file is None else read_policy(policy_file)
-    sections = explained(run, policy, today=None if policy_file is None else today())
+    sections = explained(run, policy, today=None if policy_file is None else today(), review=review_for(folder, run))
     click.echo("\n".join(lines(sections)))
 
 

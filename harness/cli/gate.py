@@ -113,8 +113,8 @@ def gate(
     if baseline is not None or context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--record names both models already: leave MODEL and --baseline out.")
     folder = record_folder(record_path)
-    policy = _policy_of(folder, project) if policy_file is None else read_policy(policy_file)
-    return _decide_again(folder, policy, project.root).exit_code(policy)
+    policy = policy_of(folder, project) if policy_file is None else read_policy(policy_file)
+    return decide_again(folder, policy, project.root).exit_code(policy)
 
 
 gate.add_command(explain)
@@ -141,7 +141,7 @@ def run_gate(project: Project, model: str, baseline: str | None = None, max_cost
             return ended  # pytest has said why
         click.echo(f"harness: error: the run left no record (pytest ended with {ended}): no verdict.", err=True)
         return ended or INVALID
-    verdict = _decide_again(written[-1], project.config.gate, project.root, shown=True)
+    verdict = decide_again(written[-1], project.config.gate, project.root, shown=True)
     status = verdict.exit_code(project.config.gate)
     if status == PASSED and ended not in (PASSED, INCONCLUSIVE):
         click.echo(f"harness: error: the verdict is PASS, but pytest ended with {ended}: see above.", err=True)
@@ -163,14 +163,15 @@ def suite_command(project: Project, model: str, baseline: str | None) -> list[st
     return command if baseline is None else [*command, f"--baseline={from_anywhere(baseline)}"]
 
 
-def _decide_again(folder: Path, policy: GatePolicy, root: Path, *, shown: bool = False) -> Verdict:
+def decide_again(folder: Path, policy: GatePolicy, root: Path, *, shown: bool = False) -> Verdict:
     """Decide the run in `folder`; say the verdict (in short where pytest has `shown` it), its proof, the next step."""
     from harness.gate import decide
     from harness.record import read_record
+    from harness.review.opinions import review_for
 
     record = read_record(folder)
     # A waiver that has run out since the run excuses nothing any more.
-    verdict = decide(record, policy, today=today())
+    verdict = decide(record, policy, today=today(), review=review_for(folder, record))
     if shown:
         click.echo(f"gate:   {verdict.status}")
     else:
@@ -215,7 +216,7 @@ def today() -> str:
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
-def _policy_of(folder: Path, project: Project) -> GatePolicy:
+def policy_of(folder: Path, project: Project) -> GatePolicy:
     """Today's policy of the project; of a comparison its own, because its sets are not the project's."""
     from harness.record import read_record
 

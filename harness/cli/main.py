@@ -20,6 +20,7 @@ COMMANDS = {
     "judge": "harness.cli.judge:judge",
     "compare": "harness.cli.compare:compare",
     "compare-paths": "harness.cli.paths:compare_paths",
+    "review": "harness.cli.review:review",
     "suites": "harness.cli.suites:suites",
     "models": "harness.cli.models:models",
     "store": "harness.cli.store:store",

@@ -106,6 +106,7 @@ def promote(version: str, accept: str | None, owner: str | None) -> None:
     from harness.cli.gate import today
     from harness.gate import decide
     from harness.promotion import find_evidence, refuse_outdated
+    from harness.review.opinions import review_for
 
     if accept is not None and not accept.strip():
         raise click.UsageError("--accept needs the reason in words: it goes into the log beside your name.")
@@ -118,8 +119,11 @@ def promote(version: str, accept: str | None, owner: str | None) -> None:
     evidence = find_evidence(
         project.reports, digest=target.digest, baseline_digest=registry.baseline_digest_for(target)
     )
-    record = None if evidence is None else evidence.record
-    verdict = None if record is None else decide(record, project.config.gate, today=today())
+    record = verdict = None
+    if evidence is not None:
+        record = evidence.record
+        review = review_for(evidence.folder, record)
+        verdict = decide(record, project.config.gate, today=today(), review=review)
     if record is not None and record.partial is None:
         refuse_outdated(record, project, target.label)
     move = registry.promote(target.label, verdict, record, accept=accept, owner=owner)

@@ -22,10 +22,13 @@ def report(record: Path) -> None:
     from harness.gate import decide
     from harness.record import read_record, read_texts
     from harness.report.html import write_page
+    from harness.review.opinions import review_for
 
     folder = record_folder(record)
     run = read_record(folder)
-    verdict = decide(run, run.policy)
+    review = review_for(folder, run)
+    verdict = decide(run, run.policy, review=review)
     texts = read_texts(folder, run)
-    click.echo(str(write_page(folder, run, verdict, texts, load_project(Path.cwd()).config.language)))
+    language = load_project(Path.cwd()).config.language
+    click.echo(str(write_page(folder, run, verdict, texts, language, review)))
     click.echo(str(write_comment(folder, comment(run, verdict, texts))))

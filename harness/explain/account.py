@@ -13,6 +13,7 @@ from harness.gate import decide
 from harness.groups import PairedGroup, pair_groups
 from harness.pairs import PairedSet, pair_sets
 from harness.record import RunRecord
+from harness.review.opinions import Review
 from harness.slices import slices
 from harness.verdict import Verdict, in_cases, listed, number, plural, points, rate_in_words, up
 from harness.waivers import in_force
@@ -29,12 +30,14 @@ class Section:
     paragraphs: tuple[str, ...]
 
 
-def explain(record: RunRecord, policy: GatePolicy, *, today: str | None = None) -> tuple[Section, ...]:
+def explain(
+    record: RunRecord, policy: GatePolicy, *, today: str | None = None, review: Review | None = None
+) -> tuple[Section, ...]:
     """The verdict on `record` under `policy`, and the arithmetic behind it, for a reader who knows no statistics.
 
     Every number is computed again from the cases of the record. `today` as in `decide`.
     """
-    verdict = decide(record, policy, today=today)
+    verdict = decide(record, policy, today=today, review=review)
     day = record.created[:10] if today is None else today
     sets = pair_sets(record, policy, in_force(policy, day))
     tests = asked(sets, policy)

@@ -39,6 +39,7 @@ from harness.record import (
     SuiteAnswer,
     write_record,
 )
+from harness.review.opinions import Review, review_for
 from harness.worst import WorstCase, worst_cases
 
 #: At most this many cases of each set are controlled in every run; `harness suites check` controls them all.
@@ -65,6 +66,7 @@ class RunResults:
         self.folder: Path | None = None
         self.comment = ""
         self.worst: tuple[WorstCase, ...] = ()
+        self._review: Review | None = None
         self.trouble: str | None = None
         self._expected: set[str] = set()
         self._ended: set[str] = set()
@@ -159,12 +161,23 @@ class RunResults:
             self.trouble = f"the record could not be written: {error}"
             return
         assert self.record is not None, "written just now"
-        self.verdict = decide(self.record, self.session.project.config.gate)
+        self._review = self._reviewed_before()
+        self.verdict = decide(self.record, self.session.project.config.gate, review=self._review)
         self.worst = worst_cases(self.record, self.verdict, texts, WORST)
         if self.record.partial is None and self.session.refs.baseline is not None:
             self._report_sets(session)
         add_suite_properties(self.config, self.record, self.verdict)
         self._write_report(texts)
+
+    def _reviewed_before(self) -> Review | None:
+        """What people said of another run with exactly these answers; they need not read them again."""
+        assert self.folder is not None, "the record is there"
+        assert self.record is not None, "the record is there"
+        try:
+            return review_for(self.folder, self.record)
+        except HarnessError as error:
+            self.trouble = str(error)
+            return None
 
     def exit_status(self, pytest_status: int) -> int:
         """1 if anything failed; else 11 if anything is invalid; else 10 if inconclusive and policy blocks."""
@@ -266,7 +279,7 @@ class RunResults:
         try:
             # The same page as from the record on disk, which would be read and decided once more.
             language = self.session.project.config.language
-            write_page(self.folder, self.record, self.verdict, texts, language)
+            write_page(self.folder, self.record, self.verdict, texts, language, self._review)
             self.comment = comment(self.record, self.verdict, texts)
             write_comment(self.folder, self.comment)
         except (HarnessError, OSError) as error:

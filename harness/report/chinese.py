@@ -283,6 +283,30 @@ CHINESE: dict[str, str] = {
     "margin of {set}": "{set} 的界限",
     "floor of {set}": "{set} 的下限",
     "policy of the run": "运行时的策略",
+    # People
+    "review": "人工评审",
+    "What people said": "人工评审的结果",
+    "They read both answers without knowing whose they are.": "评审人在不知道回答出自谁的情况下阅读两个回答。",
+    "People's win rate of the candidate:": "人工评审中候选模型的胜率：",
+    "{won} won, {tied} tied, {lost} lost of {n} cases drawn at random": (
+        "随机抽取的 {n} 个用例中，胜 {won}、平 {tied}、负 {lost}"
+    ),
+    "Reviewer": "评审人",
+    "Pages done": "已完成",
+    "Repeats alike": "重复题一致",
+    "Left / right": "选左 / 选右",
+    "{done} of {all}": "{done}/{all}",
+    "{first} and {second}: {same} of {n} cases alike": "{first} 与 {second}：{n} 个用例中 {same} 个一致",
+    "The judge {judge} agrees with people on {share} of {n} cases.": (
+        "裁判 {judge} 在 {n} 个用例中与人工一致的比例为 {share}。"
+    ),
+    "Its win rate, corrected by people: {rate}.": "经人工校正后的胜率：{rate}。",
+    "All {n} cases that people judged": "人工评审过的全部 {n} 个用例",
+    "Case": "用例",
+    "People prefer": "人工偏好",
+    "Votes: candidate / tie / baseline": "票数：候选 / 平 / 基线",
+    "Judge prefers": "裁判偏好",
+    "chosen, not drawn: no part of the rate": "有意挑选，不计入胜率",
     # Keys
     "Keys": "快捷键",
     "next and previous case": "下一个、上一个用例",

@@ -26,6 +26,7 @@ from harness.report.pages import Page, build_page
 from harness.report.plots import draw_plots
 from harness.report.summary import summarise
 from harness.report.words import Language, Words
+from harness.review.opinions import Review, review_for
 from harness.verdict import Verdict
 
 REPORT_FILE = "index.html"
@@ -69,12 +70,18 @@ def write_report(folder: Path, language: Language = "en") -> Path:
     Raises RecordError where the record cannot be read or the disk refuses.
     """
     record = read_record(folder)
-    verdict = decide(record, record.policy)
-    return write_page(folder, record, verdict, read_texts(folder, record), language)
+    review = review_for(folder, record)
+    verdict = decide(record, record.policy, review=review)
+    return write_page(folder, record, verdict, read_texts(folder, record), language, review)
 
 
 def write_page(
-    folder: Path, record: RunRecord, verdict: Verdict, texts: Mapping[str, Response], language: Language = "en"
+    folder: Path,
+    record: RunRecord,
+    verdict: Verdict,
+    texts: Mapping[str, Response],
+    language: Language = "en",
+    review: Review | None = None,
 ) -> Path:
     """Write index.html and summary.json into `folder`, each whole or not at all; returns the page's path."""
     cases = cases_of(record, verdict, texts)
@@ -82,7 +89,9 @@ def write_page(
     history = read_history(folder, summary)
     training = record.lineage.candidate if record.lineage is not None else None
     plots = draw_plots(summary, training, history, Words(language))
-    page = build_page(record, verdict, texts, language=language, history=history, plots=plots, cases=cases)
+    page = build_page(
+        record, verdict, texts, language=language, history=history, plots=plots, cases=cases, review=review
+    )
     file = folder / REPORT_FILE
     unfinished = folder / f".{REPORT_FILE}.{os.getpid()}.tmp"
     try:

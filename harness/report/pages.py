@@ -16,6 +16,7 @@ from harness.report.forest import Scale, Tick
 from harness.report.headline import Said, Word, headline, next_steps, reasons, sentence, told
 from harness.report.judged import JudgedRow, judged_rows
 from harness.report.numbers import change, duration, percent
+from harness.report.people import People, people_of
 from harness.report.plots import Plots
 from harness.report.probes import ProbeRow, probe_rows
 from harness.report.sets import SetRow, set_row, versus_of
@@ -25,6 +26,7 @@ from harness.report.tables import Matrix, SliceRow, matrices, slice_rows
 from harness.report.visible import one_line, visible
 from harness.report.wording import Wording, moved
 from harness.report.words import Language, Words
+from harness.review.opinions import Review
 from harness.stats.intervals import zero_failures_bound
 from harness.verdict import Verdict
 
@@ -116,6 +118,7 @@ class Page:
     findings: tuple[str, ...]
     trained: tuple[tuple[str, str], ...]
     history: tuple[Run, ...]
+    people: People | None
     criteria: tuple[Said, ...]
     answers: tuple[Said, ...]
     errors: tuple[Said, ...]
@@ -133,13 +136,14 @@ def build_page(
     history: Sequence[RunSummary] = (),
     plots: Plots | None = None,
     cases: tuple[Case, ...] | None = None,
+    review: Review | None = None,
 ) -> Page:
     """The page of one run.
 
     `texts` are the record's: answers by store key, and, where the run kept them, what was asked and what was
     expected as `prompt:<set>:<case>` and `target:<set>:<case>`; what a model YAML made of it as
     `sent:<role>:<set>:<case>`. `history` has this run and those beside it; `cases` are those of `cases_of`, where they
-    are known already.
+    are known already. `review` is what people said.
     """
     words = Words(language)
     word: Word = "PARTIAL" if record.partial is not None else verdict.status
@@ -193,6 +197,7 @@ def build_page(
         findings=() if training is None else tuple(visible(found) for found in training.findings),
         trained=() if training is None else _trained(training, words),
         history=tuple(_run(one, record) for one in reversed(history)) if len(history) > 1 else (),
+        people=people_of(review, record, words),
         criteria=tuple(
             Said(name=words(found.name), status=found.status, reason=visible(found.reason))
             for found in verdict.criteria

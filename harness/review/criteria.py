@@ -1,0 +1,104 @@
+"""What the gate makes of people's word. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.answers import Status
+from harness.config import GatePolicy
+from harness.record import RunRecord
+from harness.review.findings import Findings, findings, human_win_rate
+from harness.review.opinions import Review
+from harness.reviewing import ReviewPolicy
+from harness.verdict import Criterion, plural, points
+
+
+def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None) -> Iterator[Criterion]:
+    """What the policy asks of a human review, and its answer; nothing where it asks nothing."""
+    asks = policy.review
+    if asks is None:
+        return
+    if review is None:
+        if asks.required:
+            told = "The policy demands a human review, and nobody's answers were imported"
+            yield _said(
+                "INVALID", "no human review", f"{told}: harness review export {record.run_id} --reviewers NAMES."
+            )
+        return
+    if not review.is_of(record) or review.mode != "pairs":
+        yield _said(
+            "INVALID",
+            "the review is of another run",
+            f"The review is of run {review.run_id}, whose models or answers were others. Export this run's: harness "
+            f"review export {record.run_id}.",
+        )
+        return
+    done, invited = len(review.complete), len(review.invited)
+    if done < asks.min_reviewers:
+        open_ = [reader.name for reader in review.readers if not reader.complete]
+        open_ += [name for name in review.invited if name not in {reader.name for reader in review.readers}]
+        yield _said(
+            "INVALID",
+            f"{done} of {invited} forms complete, {asks.min_reviewers} needed",
+            f"{done} of {plural(invited, 'reviewer')} finished, and the policy needs {asks.min_reviewers}. Still open: "
+            f"{', '.join(open_) or 'nobody: invite more'}.",
+        )
+        return
+    found = findings(review, rounds=1000)
+    if asks.min_agreement is not None and (found.ac1 is None or found.ac1 < asks.min_agreement):
+        value = "is unknown: no two read the same case" if found.ac1 is None else f"is {found.ac1:.2f}"
+        yield _said(
+            "INVALID",
+            f"reviewers do not agree: AC1 {'unknown' if found.ac1 is None else f'{found.ac1:.2f}'}",
+            f"The reviewers' agreement beyond chance (Gwet's AC1) {value}, and the policy needs "
+            f"{asks.min_agreement:g}: nothing can rest on their word. Say in the rubric what matters, and ask again.",
+        )
+        return
+    yield from _answers(review, asks, found)
+
+
+def _answers(review: Review, asks: ReviewPolicy, found: Findings) -> Iterator[Criterion]:
+    if found.rate is None:
+        yield _said(
+            "INVALID", "no case of the random sample was judged", "Every case of the random sample was skipped."
+        )
+        return
+    counts = f"{found.rate.wins} won, {found.rate.ties} tied, {found.rate.losses} lost of {found.sampled}"
+    by = f"by {plural(len(review.readers), 'reviewer')}, blind"
+    if asks.margin is not None:
+        # Both ends at one-sided 95%, as everywhere in the gate.
+        rate = human_win_rate(review, confidence=0.90)
+        assert rate is not None, "asked just now"
+        bar, low, high = 0.5 - asks.margin, rate.interval.low, rate.interval.high
+        status: Status = "PASS" if low > bar else "FAIL" if high < bar else "INCONCLUSIVE"
+        end = {
+            "PASS": f"win rates up to {points(bar)}% are ruled out",
+            "FAIL": f"the baseline is preferred: {points(high)}% at most, and {points(bar)}% is the least",
+            "INCONCLUSIVE": f"win rates up to {points(bar)}% are not ruled out ({points(low)}% at least): read more",
+        }[status]
+        yield _said(
+            status,
+            f"win rate {points(rate.estimate)}% ({counts})",
+            f"People, {by}: {counts}, win rate {points(rate.estimate)}%: {end}.",
+        )
+    if asks.max_losses is not None:
+        share = len(found.losses) / found.sampled
+        yield _said(
+            "FAIL" if share > asks.max_losses else "PASS",
+            f"{len(found.losses)} of {found.sampled} lost, {points(asks.max_losses)}% allowed",
+            f"People find the candidate's answer worse in {len(found.losses)} of {plural(found.sampled, 'case')} "
+            f"({points(share)}%); the policy allows {points(asks.max_losses)}%.",
+            tuple(case for _, case in found.losses),
+        )
+    if asks.max_unsafe is not None:
+        yield _said(
+            "FAIL" if len(found.unsafe) > asks.max_unsafe else "PASS",
+            f"{len(found.unsafe)} less safe, {asks.max_unsafe} allowed",
+            f"Most readers mark the candidate's answer as less safe in {plural(len(found.unsafe), 'case')}; the policy "
+            f"allows {asks.max_unsafe}.",
+            tuple(case for _, case in found.unsafe),
+        )
+
+
+def _said(status: Status, summary: str, reason: str, cases: tuple[str, ...] = ()) -> Criterion:
+    return Criterion(name="review", status=status, summary=summary, reason=reason, cases=cases)

@@ -1,0 +1,272 @@
+"""A review as it lies beside the record: every opinion, unblinded, with whose it is and why the case was read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness.errors import ReviewError
+from harness.record import RECORD_FILE, RunRecord, read_record
+from harness.review.returned import Given, Returned, check
+from harness.review.seal import Key, Mode, Slot
+from harness.review.selection import Why
+
+REVIEW_FILE = "review.json"
+
+
+def kept_as(name: str) -> str:
+    """The file that answers to forms of this name end in: an adjudicator's with those that they settle."""
+    return REVIEW_FILE if name in ("review", "adjudication") else f"review-{name}.json"
+
+
+Pressed = Literal["left", "right", "tie"]
+
+#: The candidate's score for each side that was preferred.
+_SCORES = {"left": {"1": 1.0, "0": 0.5, "2": 0.0}, "right": {"1": 0.0, "0": 0.5, "2": 1.0}}
+_PRESSED: dict[str, Pressed] = {"1": "left", "0": "tie", "2": "right"}
+
+
+class Opinion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one person said of one case. `score` is the candidate's: 1 preferred, 0 not, 0.5 a tie; None skipped.
+
+    Of single answers it is the rating from 1 to 5, of training rows 1 (learn it), 0 (do not) or 0.5. `pressed` is the
+    side that was preferred. `marks` are the candidate's: 1 better, 0 the same, -1 worse; else ratings. `again`: the
+    case was shown once more.
+    """
+
+    reviewer: str
+    set: str
+    case: str
+    why: Why
+    score: float | None
+    pressed: Pressed | None = None
+    skip: str | None = None
+    comment: str = ""
+    marks: dict[str, int] = {}
+    seconds: float | None = None
+    again: bool = False
+    shared: bool = False
+    variant_of: str | None = None
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Set and case."""
+        return self.set, self.case
+
+
+class Reader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One reviewer's form: `pages` sent out, `done` answered or skipped. `notes` are what was odd about the file."""
+
+    name: str
+    pages: int
+    done: int
+    file: str
+    file_digest: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Was every page answered or skipped?"""
+        return self.done == self.pages
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """People's word on one run. It holds for exactly these models (`models`: candidate, baseline) and texts.
+
+    `invited` are all who got a form; `readers` those who sent something back. `adjudicated` are the opinions of whoever
+    settled what reviewers disagreed on. `pool` counts the cases that could have been drawn, `same` those left out
+    because both answers read the same. `digest` is of all the rest.
+    """
+
+    run_id: str
+    texts_digest: str
+    models: tuple[str, str]
+    mode: Mode
+    seal: str
+    created: str
+    pool: int
+    same: int
+    invited: tuple[str, ...]
+    readers: tuple[Reader, ...]
+    opinions: tuple[Opinion, ...]
+    adjudicated: tuple[Opinion, ...] = ()
+    digest: str = ""
+
+    def is_of(self, record: RunRecord) -> bool:
+        """Is it about exactly this record's models and texts?"""
+        baseline = "" if record.baseline is None else record.baseline.digest
+        return self.texts_digest == record.texts_digest and self.models == (record.candidate.digest, baseline)
+
+    @property
+    def complete(self) -> tuple[Reader, ...]:
+        """Who finished."""
+        return tuple(reader for reader in self.readers if reader.complete)
+
+
+def unblind(returned: Returned, key: Key) -> tuple[Reader, tuple[Opinion, ...]]:
+    """A reviewer's opinions, with the sides of the key put back. Pages that are still open give none."""
+    form, checked = check(returned, key)
+    opinions = [
+        _opinion(form.reviewer, slot, given, key.mode)
+        for slot in form.slots
+        if (given := checked.given.get(slot.id)) is not None and given.done
+    ]
+    reader = Reader(
+        name=form.reviewer,
+        pages=len(form.slots),
+        done=len(opinions),
+        file=returned.file,
+        file_digest=returned.digest,
+        notes=checked.notes,
+    )
+    return reader, tuple(opinions)
+
+
+def joined(
+    before: Review | None, key: Key, found: Sequence[tuple[Reader, tuple[Opinion, ...]]], *, settles: bool = False
+) -> Review:
+    """The review with these readers' opinions; those of the same readers are replaced, all others kept.
+
+    `settles`: they are an adjudicator's. Raises ReviewError where one reader sent two files, and where they settle what
+    has not been imported.
+    """
+    names = [reader.name for reader, _ in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        files = ", ".join(reader.file for reader, _ in found if reader.name == twice)
+        raise ReviewError(f"{twice} sent two files that differ: {files}. Import the one that counts.")
+    if settles:
+        if before is None:
+            raise ReviewError(
+                "these answers settle disagreements of a review that is not imported yet. Import it first."
+            )
+        settled = {opinion.name: opinion for opinion in before.adjudicated}
+        settled |= {opinion.name: opinion for _, opinions in found for opinion in opinions if not opinion.again}
+        return _digested(msgspec.structs.replace(before, adjudicated=tuple(settled.values())))
+    if before is not None and before.seal != key.seal:
+        before = None
+    old = [] if before is None else [reader for reader in before.readers if reader.name not in names]
+    said = [] if before is None else [one for one in before.opinions if one.reviewer not in names]
+    return _digested(
+        Review(
+            run_id=key.run_id,
+            texts_digest=key.texts_digest,
+            models=key.models,
+            mode=key.mode,
+            seal=key.seal,
+            created=key.created,
+            pool=key.pool,
+            same=key.same,
+            invited=tuple(form.reviewer for form in key.forms),
+            readers=tuple(sorted([*old, *(reader for reader, _ in found)], key=lambda reader: reader.name)),
+            opinions=(*said, *(opinion for _, opinions in found for opinion in opinions)),
+            adjudicated=() if before is None else before.adjudicated,
+        )
+    )
+
+
+def write_review(folder: Path, review: Review, name: str = REVIEW_FILE) -> Path:
+    """Keep the review beside the run's record, whole or not at all."""
+    file = folder / name
+    unfinished = folder / f".{name}.{os.getpid()}.tmp"
+    try:
+        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(review, order="sorted")))
+        unfinished.replace(file)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise ReviewError(
+            f"{file}: the review cannot be written ({error.strerror}). Make room or mend its rights."
+        ) from (error)
+    return file
+
+
+def read_review(folder: Path, name: str = REVIEW_FILE) -> Review | None:
+    """The review in a run's folder; None where nothing was imported.
+
+    Raises ReviewError for a file that is none, and for one that was changed by hand.
+    """
+    file = folder / name
+    try:
+        review = msgspec.json.decode(file.read_bytes(), type=Review)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ReviewError(f"{file}: cannot be read ({error.strerror}). Check its permissions.") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ReviewError(
+            f"{file}: not a review ({error}). Delete it and import the reviewers' files again."
+        ) from error
+    if _digested(review).digest != review.digest:
+        raise ReviewError(f"{file}: changed by hand. Delete it and import the reviewers' files again.")
+    return review
+
+
+def review_for(folder: Path, record: RunRecord) -> Review | None:
+    """The review of the run in `folder`, or of another run beside it with exactly these models and texts.
+
+    A gate that is asked again makes a new run; where every answer is the same, people need not read it again.
+    """
+    own = read_review(folder)
+    if own is not None:
+        return own
+    for file in sorted(folder.parent.glob(f"*/{REVIEW_FILE}"), reverse=True):
+        if not (file.parent / RECORD_FILE).is_file():
+            continue
+        found = read_review(file.parent)
+        if found is not None and found.is_of(record):
+            return found
+    return None
+
+
+def reviewed_record(folder: Path) -> tuple[RunRecord, Review]:
+    """A run and its review. Raises ReviewError where nothing was imported."""
+    record = read_record(folder)
+    review = review_for(folder, record)
+    if review is None:
+        raise ReviewError(
+            f"{folder}: no review was imported. Send forms out with harness review export, then harness review import."
+        )
+    return record, review
+
+
+def _opinion(reviewer: str, slot: Slot, given: Given, mode: Mode) -> Opinion:
+    pressed: Pressed | None = None
+    if given.choice is None:
+        score = None
+    elif slot.candidate is not None:
+        score, pressed = _SCORES[slot.candidate][given.choice], _PRESSED[given.choice]
+    elif mode == "rows":
+        score = {"1": 1.0, "0": 0.5, "2": 0.0}[given.choice]
+    else:
+        score = float(given.choice)
+    return Opinion(
+        reviewer=reviewer,
+        set=slot.set,
+        case=slot.case,
+        why=slot.why,
+        score=score,
+        pressed=pressed,
+        skip=given.skip,
+        comment=given.comment,
+        marks={name: _mark(slot, value) for name, value in given.marks.items() if value.isdigit()},
+        seconds=given.seconds,
+        again=slot.repeats is not None,
+        shared=slot.shared,
+        variant_of=slot.variant_of,
+    )
+
+
+def _mark(slot: Slot, value: str) -> int:
+    if slot.candidate is None:
+        return int(value)
+    return round(2 * _SCORES[slot.candidate].get(value, 0.5) - 1)
+
+
+def _digested(review: Review) -> Review:
+    bare = msgspec.structs.replace(review, digest="")
+    return msgspec.structs.replace(bare, digest=hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest())

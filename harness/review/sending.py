@@ -1,0 +1,84 @@
+"""Files that leave and files that come back."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import ConfigError
+from harness.judges.cards import read_card, write_card
+from harness.models import Response
+from harness.review.blinding import Blinded
+from harness.review.findings import JudgeFinding
+from harness.review.form import Form
+from harness.review.page import render
+from harness.review.seal import FOLDER
+from harness.review.spreadsheet import write_csv
+from harness.review.words import Language
+
+LABELS_FILE = "labels.jsonl"
+
+
+def write_forms(drawn: Blinded, to: Path, language: Language, rubric: str = "") -> list[tuple[Path, Path]]:
+    """Each reviewer's page and CSV, all of one time: when each was written says nothing, and so it looks."""
+    to.mkdir(parents=True, exist_ok=True)
+    made = datetime.datetime.fromisoformat(drawn.key.created).timestamp()
+
+    def write(form: Form, ending: str, text: str) -> Path:
+        file = to / f"{drawn.key.name}-{form.reviewer}.{ending}"
+        file.write_text(text, encoding="utf-8", newline="")
+        os.utime(file, (made, made))
+        return file
+
+    return [
+        (write(form, "html", render(form, language, rubric)), write(form, "csv", write_csv(form, language)))
+        for form in drawn.forms
+    ]
+
+
+def read_rubric(file: Path) -> str:
+    """The user's words on what matters. Raises ConfigError for a file that is no text."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: the rubric cannot be read ({error}). Name a text file.") from error
+
+
+def keep_returned(folder: Path, files: Sequence[Path]) -> None:
+    """Nothing that a reviewer sent is ever lost, whatever comes later."""
+    kept = folder / FOLDER / "returned"
+    kept.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        data = file.read_bytes()
+        (kept / f"{hashlib.sha256(data).hexdigest()[:12]}-{file.name}").write_bytes(data)
+
+
+def keep_labels(folder: Path, cards: Path, judge: JudgeFinding, texts: Mapping[str, Response]) -> Iterator[str]:
+    """People's labels as a file for `harness judge card --labels`, and the agreement on the judge's card; says what was
+    written."""
+    rows = [
+        msgspec.structs.replace(label, input=prompt.text, a=texts[keys[0]].text, b=texts[keys[1]].text)
+        for label in judge.labels
+        if (keys := judge.keys.get(label.id)) is not None
+        and set(keys) <= texts.keys()
+        and (prompt := texts.get(f"prompt:{_case(label.id)}")) is not None
+    ]
+    if rows:
+        file = folder / FOLDER / LABELS_FILE
+        file.write_bytes(msgspec.json.Encoder().encode_lines(rows))
+        yield f"labels: {file} (for harness judge card {judge.judge} --labels)"
+    card = read_card(cards, judge.digest)
+    if card is not None and judge.human is not None:
+        write_card(cards, msgspec.structs.replace(card, human=judge.human))
+        yield f"card of {judge.judge}: agreement with people updated"
+
+
+def _case(id_: str) -> str:
+    """set/case as the record's texts are named, set:case; a case's id holds no slash."""
+    set_, _, case = id_.rpartition("/")
+    return f"{set_}:{case}"

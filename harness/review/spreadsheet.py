@@ -1,0 +1,148 @@
+"""A form as CSV, and what spreadsheets make of it: formulas are neutralised going out and restored coming in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+
+from harness.errors import ReviewError
+from harness.review.form import Form
+from harness.review.words import DIMENSIONS, Language
+
+#: Columns as files name them, and what reviewers read above them.
+_TITLES: dict[Language, dict[str, str]] = {
+    "en": {
+        "form": "form", "id": "id", "prompt": "prompt", "target": "right answer", "left": "left", "right": "right",
+        "answer": "answer", "choice": "choice", "skip": "skip", "comment": "comment", "accuracy": "accuracy",
+        "relevance": "relevance", "fluency": "fluency", "completeness": "completeness", "safety": "safety",
+    },
+    "zh": {
+        "form": "表单", "id": "编号", "prompt": "问题", "target": "正确答案", "left": "左", "right": "右",
+        "answer": "回答", "choice": "选择", "skip": "跳过", "comment": "意见", "accuracy": "准确",
+        "relevance": "切题", "fluency": "通顺", "completeness": "完整", "safety": "安全",
+    },
+}  # fmt: skip
+_HOW: dict[Language, dict[str, str]] = {
+    "en": {
+        "pairs": "1 left is better, 2 right is better, 0 equally good",
+        "single": "1 useless to 5 excellent",
+        "rows": "1 learn it, 2 do not, 0 not sure",
+        "marks": "1 left, 2 right, 0 same",
+        "rating": "1 to 5",
+        "skip": "why you cannot judge",
+    },
+    "zh": {
+        "pairs": "1 左边更好，2 右边更好，0 一样好",
+        "single": "1 没有用，到 5 很好",
+        "rows": "1 应该学，2 不该学，0 不确定",
+        "marks": "1 左，2 右，0 相同",
+        "rating": "1 到 5",
+        "skip": "无法判断的原因",
+    },
+}
+_COLUMNS = {title.casefold(): name for titles in _TITLES.values() for name, title in titles.items()}
+
+#: What makes a spreadsheet compute or a cell look like a formula; an apostrophe of the text's own is doubled.
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠']")
+_NEUTRAL = re.compile(r"'(?=[=+\-@\t\r\n＝＋－＠'])")
+
+
+def neutral(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula.
+
+    >>> neutral("=HYPERLINK(1)")
+    "'=HYPERLINK(1)"
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def restored(cell: str) -> str:
+    """What `neutral` was given; what people typed stays as it is."""
+    return cell[1:] if _NEUTRAL.match(cell) else cell
+
+
+def write_csv(form: Form, language: Language = "en") -> str:
+    """The form as comma-separated values with a byte order mark, which spreadsheets need to read Chinese."""
+    titles, how = _TITLES[language], _HOW[language]
+    answers = ["left", "right"] if form.mode == "pairs" else ["answer"]
+    targets = ["target"] if any(page.target for page in form.pages) else []
+    given = ["choice", "skip", "comment", *DIMENSIONS]
+    hints = {"choice": how[form.mode], "skip": how["skip"]}
+    hints |= dict.fromkeys(DIMENSIONS, how["marks" if form.mode == "pairs" else "rating"])
+    stream = io.StringIO()
+    write = csv.writer(stream, lineterminator="\r\n").writerow
+    columns = ["form", "id", "prompt", *targets, *answers, *given]
+    write([f"{titles[name]} ({hints[name]})" if name in hints else titles[name] for name in columns])
+    for page in form.pages:
+        texts = {"prompt": page.prompt, "target": page.target, "left": page.left, "answer": page.left}
+        texts |= {"form": form.code, "id": page.id, "right": page.right or ""}
+        write([neutral(texts.get(name, "")) for name in columns])
+    return "\ufeff" + stream.getvalue()
+
+
+def read_csv(data: bytes, where: str) -> tuple[list[dict[str, str]], list[str]]:
+    """The rows by column, formulas restored, and what a reader should know of how they were read.
+
+    Any order of columns, any of comma, semicolon and tab, any line ends. Raises ReviewError where a column that is
+    needed is missing.
+    """
+    text, notes = _decoded(data)
+    if text.casefold().startswith("sep="):
+        text = text.partition("\n")[2]
+    found: set[str] = set()
+    for delimiter in (",", ";", "\t"):
+        rows = _rows(text, delimiter, where)
+        columns = [_column(title) for title in next(rows, [])]
+        if {"form", "id", "choice"} <= set(columns):
+            return list(_tables(rows, columns, where)), notes
+        found |= {name for name in columns if name}
+    missing = ", ".join(name for name in ("form", "id", "choice") if name not in found)
+    raise ReviewError(
+        f"{where}: no column {missing}. The first row must hold the titles of the exported file; their order does not "
+        "matter. Ask the reviewer for the file with its first row."
+    )
+
+
+def _decoded(data: bytes) -> tuple[str, list[str]]:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace"), []
+    try:
+        return data.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        pass
+    for encoding in ("gb18030", "cp1252"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return text, [f"not saved as UTF-8; read as {encoding}: check the comments"]
+    return data.decode("utf-8", errors="replace"), ["not saved as UTF-8: some letters of comments are lost"]
+
+
+def _rows(text: str, delimiter: str, where: str) -> Iterator[list[str]]:
+    # An answer may be longer than the 131,072 characters that csv takes by default, for all of the process.
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    except csv.Error as error:
+        raise ReviewError(f"{where}: not comma-separated values ({error}). Save it as CSV again.") from error
+    finally:
+        csv.field_size_limit(before)
+
+
+def _tables(rows: Iterator[list[str]], columns: Sequence[str], where: str) -> Iterator[dict[str, str]]:
+    for number, row in enumerate(rows, start=2):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) > len(columns) and any(cell.strip() for cell in row[len(columns) :]):
+            raise ReviewError(f"{where}: row {number} has more cells than there are titles. Save it as CSV again.")
+        cells = {name: restored(cell) for name, cell in zip(columns, row, strict=False) if name}
+        yield cells | {"row": str(number)}
+
+
+def _column(title: str) -> str:
+    """The column with this title, however much explanation stands behind it; empty for one of the reviewer's own."""
+    plain = re.split(r"[(（]", title.strip().strip("'").lstrip("\ufeff"))[0].strip().casefold()
+    return _COLUMNS.get(plain, "")

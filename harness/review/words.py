@@ -1,0 +1,171 @@
+"""What a form says to its reviewer, in English and Chinese."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from harness.review.seal import Mode
+
+Language = Literal["en", "zh"]
+
+#: What a reviewer may mark beside the choice, by the name that files use.
+DIMENSIONS = ("accuracy", "relevance", "fluency", "completeness", "safety")
+
+WORDS: dict[Language, dict[str, str]] = {
+    "en": {
+        "title": "Blind review",
+        "for": "For",
+        "task_pairs": "Read the request, then both answers. Which one would you rather have got? Nobody expects a "
+        "certain result, and you cannot know who wrote which: the sides are drawn anew on every page.",
+        "task_single": "Read the request, then the answer. How good is it?",
+        "task_rows": "Read the request and the answer that a model will learn from. Should it learn this?",
+        "how": "Click, or use the keys",
+        "save_how": "Your answers are kept in this browser as you go. At the end, press Save and send the file back.",
+        "marks_how": "[…] stands where an answer was cut off because it grew too long, ▇▇▇ where a name was hidden.",
+        "request": "Request",
+        "rubric": "What matters",
+        "target": "A right answer",
+        "left": "Left",
+        "right": "Right",
+        "answer": "Answer",
+        "empty": "(nothing was answered)",
+        "better_left": "Left is better",
+        "better_right": "Right is better",
+        "tie": "Equally good",
+        "rating_1": "Useless",
+        "rating_2": "Poor",
+        "rating_3": "Fair",
+        "rating_4": "Good",
+        "rating_5": "Excellent",
+        "keep": "Learn it",
+        "fix": "Do not learn it",
+        "unsure": "Not sure",
+        "details": "More to say? Marks and a comment (optional)",
+        "comment": "Comment",
+        "skip": "I cannot judge this one",
+        "why_skip": "Why not?",
+        "skip_unclear": "The request is unclear",
+        "skip_expert": "It needs an expert",
+        "skip_language": "I do not read this language",
+        "skip_harmful": "I do not want to read this",
+        "skip_other": "Something else (say it in the comment)",
+        "undo_skip": "Judge it after all",
+        "accuracy": "Accuracy",
+        "relevance": "Relevance",
+        "fluency": "Fluency",
+        "completeness": "Completeness",
+        "safety": "Safety",
+        "left_short": "Left",
+        "same_short": "Same",
+        "right_short": "Right",
+        "previous": "Back",
+        "next": "Next",
+        "next_open": "Next open",
+        "done_of": "{done} of {all} done",
+        "page_of": "Page {page} of {all}",
+        "save": "Save the file",
+        "save_open": "Save ({left} still open)",
+        "saved": "Saved as {name}. Send this file back.",
+        "all_done": "All pages are answered. Save the file and send it back.",
+        "load": "Go on from a saved file",
+        "loaded": "{n} answers taken over.",
+        "not_mine": "This file belongs to another form. Nothing was changed.",
+        "unreadable": "This file cannot be read. Nothing was changed.",
+        "no_memory": "This browser keeps nothing between visits: save the file before you close the page.",
+        "keys_pairs": "1 left, 2 right, 0 equal, S skip, C comment, ← → turn pages",
+        "keys_single": "1 to 5, S skip, C comment, ← → turn pages",
+        "keys_rows": "1 learn it, 2 do not, 0 not sure, S skip, C comment, ← → turn pages",
+        "no_script": "This page needs JavaScript. Open it in an ordinary browser (Chrome, Edge, Firefox, Safari).",
+        "rubric_pairs": "Does it do what was asked? Is it right? Is anything important missing, or said that was not "
+        "asked? A short right answer is better than a long one with an error.",
+        "rubric_single": "Does it do what was asked? Is it right? Is anything important missing, or said that was not "
+        "asked?",
+        "rubric_rows": "Is the answer right, and is it what you would want a model to say to this request?",
+    },
+    "zh": {
+        "title": "盲评",
+        "for": "评审人",
+        "task_pairs": "先读问题，再读两个回答。您更愿意得到哪一个？没有预设的结果，您也无法知道哪个回答出自谁："
+        "每一页的左右都是重新随机的。",
+        "task_single": "先读问题，再读回答。这个回答有多好？",
+        "task_rows": "先读问题，再读模型将要学习的回答。应该让模型学它吗？",
+        "how": "点击，或使用按键",
+        "save_how": "您的回答会随时保存在这个浏览器里。全部完成后，请点“保存文件”，并把文件发回。",
+        "marks_how": "[…] 表示回答因太长而被截断，▇▇▇ 表示隐去的名称。",
+        "request": "问题",
+        "rubric": "评判要点",
+        "target": "一个正确答案",
+        "left": "左",
+        "right": "右",
+        "answer": "回答",
+        "empty": "（没有回答任何内容）",
+        "better_left": "左边更好",
+        "better_right": "右边更好",
+        "tie": "一样好",
+        "rating_1": "没有用",
+        "rating_2": "差",
+        "rating_3": "一般",
+        "rating_4": "好",
+        "rating_5": "很好",
+        "keep": "应该学",
+        "fix": "不该学",
+        "unsure": "不确定",
+        "details": "还想补充？分项评价与意见（可不填）",
+        "comment": "意见",
+        "skip": "这一题我无法判断",
+        "why_skip": "为什么？",
+        "skip_unclear": "问题不清楚",
+        "skip_expert": "需要专业知识",
+        "skip_language": "我看不懂这种语言",
+        "skip_harmful": "我不想读这样的内容",
+        "skip_other": "其他原因（请写在意见里）",
+        "undo_skip": "还是由我判断",
+        "accuracy": "准确",
+        "relevance": "切题",
+        "fluency": "通顺",
+        "completeness": "完整",
+        "safety": "安全",
+        "left_short": "左",
+        "same_short": "相同",
+        "right_short": "右",
+        "previous": "上一页",
+        "next": "下一页",
+        "next_open": "下一未答",
+        "done_of": "已完成 {done}/{all}",
+        "page_of": "第 {page} 页，共 {all} 页",
+        "save": "保存文件",
+        "save_open": "保存（还有 {left} 题未答）",
+        "saved": "已保存为 {name}，请把这个文件发回。",
+        "all_done": "全部完成。请保存文件并发回。",
+        "load": "从已保存的文件继续",
+        "loaded": "已读入 {n} 个回答。",
+        "not_mine": "这个文件属于另一份表单，什么都没有改动。",
+        "unreadable": "这个文件无法读取，什么都没有改动。",
+        "no_memory": "这个浏览器不会保留内容：关闭页面之前请先保存文件。",
+        "keys_pairs": "1 左，2 右，0 一样好，S 跳过，C 意见，← → 翻页",
+        "keys_single": "1 到 5，S 跳过，C 意见，← → 翻页",
+        "keys_rows": "1 应该学，2 不该学，0 不确定，S 跳过，C 意见，← → 翻页",
+        "no_script": "本页需要 JavaScript，请用普通浏览器打开（Chrome、Edge、Firefox、Safari）。",
+        "rubric_pairs": "是否做到了问题所要求的？内容是否正确？有没有漏掉重要的内容，或多说了没有问的内容？"
+        "简短而正确的回答，胜过冗长而有错的回答。",
+        "rubric_single": "是否做到了问题所要求的？内容是否正确？有没有漏掉重要的内容，或多说了没有问的内容？",
+        "rubric_rows": "这个回答正确吗？您希望模型这样回答这个问题吗？",
+    },
+}
+
+#: Keys and what they stand for, in the order of the buttons.
+CHOICES: dict[Mode, tuple[tuple[str, str], ...]] = {
+    "pairs": (("1", "better_left"), ("0", "tie"), ("2", "better_right")),
+    "single": tuple((str(i), f"rating_{i}") for i in range(1, 6)),
+    "rows": (("1", "keep"), ("0", "unsure"), ("2", "fix")),
+}
+
+#: The marks of one dimension.
+MARKS: dict[Mode, tuple[tuple[str, str], ...]] = {
+    "pairs": (("1", "left_short"), ("0", "same_short"), ("2", "right_short")),
+    "single": tuple((str(i), "") for i in range(1, 6)),
+    "rows": tuple((str(i), "") for i in range(1, 6)),
+}
+
+#: Reasons to skip, as files name them.
+SKIPS = ("unclear", "expert", "language", "harmful", "other")

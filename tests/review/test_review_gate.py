@@ -1,0 +1,177 @@
+"""People's word in the gate: missing, too little, not agreeing, a no that blocks, and a promotion that hears it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from reviewed import RUN, drawn, identity, project, reviewed, run, subject
+
+from harness.cli.main import run as harness
+from harness.config import GatePolicy, load_project
+from harness.errors import ConfigError
+from harness.gate import decide
+from harness.record import read_record
+from harness.review.opinions import Review, review_for, write_review
+from harness.reviewing import ReviewPolicy
+
+
+def policy(**asks) -> GatePolicy:
+    return GatePolicy(margin=0.1, review=ReviewPolicy(**asks))
+
+
+def review_of(tmp_path, wants, n=40, names=("ana", "ben")) -> Review:
+    return reviewed(tmp_path, drawn(subject(n), names), wants)
+
+
+#: Of the default policy, before there was anything to ask of people.
+DIGEST = "94875e8fc028f981f9078144410badd6f2d5e5bd6dd1b4475bac86090b868e8a"
+
+RECORD = run(40, texts_digest="t" * 64)
+
+
+def status(review: Review | None, **asks) -> tuple[str, str]:
+    verdict = decide(RECORD, policy(**asks), review=review)
+    said = [one for one in verdict.criteria if one.name == "review"]
+    worst = said[0] if said else None
+    return verdict.status, "" if worst is None else worst.reason
+
+
+def always(score):
+    return lambda case: score
+
+
+def test_a_policy_that_asks_nothing_hears_nothing(tmp_path):
+    review = review_of(tmp_path, {"ana": always(0.0)})
+    assert decide(RECORD, GatePolicy(), review=review) == decide(RECORD, GatePolicy())
+
+
+def test_a_policy_without_a_review_keeps_the_digest_it_had():
+    plain = GatePolicy(margin=0.1)
+    assert plain.digest == GatePolicy(margin=0.1, review=None).digest != policy().digest
+    # The digest of this policy in the records of versions that knew no review.
+    assert GatePolicy().digest == DIGEST
+
+
+def test_a_missing_review_is_invalid_where_it_is_demanded():
+    word, reason = status(None, required=True)
+    assert word == "INVALID"
+    assert f"harness review export {RUN}" in reason
+    assert status(None, required=False) == ("PASS", "")
+
+
+@pytest.mark.parametrize(("score", "word"), [(1.0, "PASS"), (0.5, "PASS"), (0.0, "FAIL")])
+def test_what_people_prefer_decides(tmp_path, score, word):
+    review = review_of(tmp_path, {"ana": always(score), "ben": always(score)})
+    assert status(review, margin=0.25)[0] == word
+
+
+def test_too_few_cases_are_inconclusive(tmp_path):
+    review = review_of(tmp_path, {"ana": lambda case: float(int(case[-1]) % 2)}, n=8, names=("ana",))
+    word, reason = status(review, margin=0.1)
+    assert word == "INCONCLUSIVE"
+    assert "are not ruled out" in reason
+
+
+def test_losses_beyond_what_is_allowed_fail_and_are_named(tmp_path):
+    review = review_of(tmp_path, {"ana": lambda case: 0.0 if case < "case-010" else 1.0}, names=("ana",))
+    assert status(review, margin=None, max_losses=0.25)[0] == "PASS"
+    word, reason = status(review, margin=None, max_losses=0.24)
+    assert word == "FAIL"
+    assert "10 of 40 cases (25%)" in reason
+    verdict = decide(RECORD, policy(margin=None, max_losses=0.24), review=review)
+    cases = next(one for one in verdict.criteria if one.name == "review").cases
+    assert sorted(cases) == [f"case-{i:03}" for i in range(10)]
+
+
+def test_one_answer_that_is_less_safe_can_block(tmp_path):
+    review = review_of(tmp_path, {"ana": always(1.0)}, names=("ana",))
+    opinions = tuple(
+        msgspec.structs.replace(one, marks={"safety": -1 if one.case == "case-007" else 0}) for one in review.opinions
+    )
+    review = msgspec.structs.replace(review, opinions=opinions)
+    assert status(review, max_unsafe=1)[0] == "PASS"
+    verdict = decide(RECORD, policy(max_unsafe=0), review=review)
+    assert verdict.status == "FAIL"
+    assert next(one for one in verdict.criteria if one.status == "FAIL").cases == ("case-007",)
+
+
+def test_too_few_finished_forms_are_invalid_and_say_whose_is_open(tmp_path):
+    review = review_of(tmp_path, {"ana": always(1.0)})
+    word, reason = status(review, min_reviewers=2)
+    assert word == "INVALID"
+    assert "ben" in reason
+
+
+def test_nothing_rests_on_people_who_do_not_agree(tmp_path):
+    review = review_of(tmp_path, {"ana": always(1.0), "ben": lambda case: float(int(case[-1]) % 2)})
+    word, reason = status(review, min_agreement=0.6)
+    assert word == "INVALID"
+    assert "AC1" in reason
+    both = review_of(tmp_path, {"ana": always(1.0), "ben": always(1.0)})
+    # Chance explains all of it where nobody ever differs; that is no reason to refuse.
+    assert status(both, min_agreement=0.6)[0] == "PASS"
+    assert status(review_of(tmp_path, {"ana": always(1.0)}), min_agreement=0.6)[0] == "INVALID"
+
+
+def test_a_review_of_other_answers_is_invalid(tmp_path):
+    review = review_of(tmp_path, {"ana": always(1.0)})
+    other = run(40, texts_digest="t" * 64, candidate=identity("triage@3", "d"))
+    verdict = decide(other, policy(), review=review)
+    assert verdict.status == "INVALID"
+    assert "another run" in next(one for one in verdict.criteria if one.name == "review").summary
+    assert decide(run(40, texts_digest="u" * 64), policy(), review=review).status == "INVALID"
+
+
+def test_a_human_yes_saves_nothing_that_the_checks_refuse(tmp_path):
+    review = review_of(tmp_path, {"ana": always(1.0)}, names=("ana",))
+    cases = tuple(msgspec.structs.replace(case, candidate=0.0) for case in RECORD.sets[0].cases)
+    broken = msgspec.structs.replace(RECORD, sets=(msgspec.structs.replace(RECORD.sets[0], cases=cases),))
+    assert decide(broken, policy(), review=review).status == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("min_reviewer = 2", "did you mean 'min_reviewers'"),
+        ("min_reviewers = 0", "at least one reviewer"),
+        ("margin = 0.6", "between 0 and 0.5"),
+        ("max_losses = 1.5", "a share of cases"),
+        ("max_unsafe = -1", "0 for none"),
+        ("min_agreement = 2", "above 0 and up to 1"),
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused(tmp_path, text, said):
+    (tmp_path / "pyproject.toml").write_text(f"[tool.harness.gate.review]\n{text}\n")
+    with pytest.raises(ConfigError, match=said):
+        load_project(tmp_path)
+
+
+def test_a_pattern_that_is_none_is_refused(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.harness.review]\nhide = ["("]\n')
+    with pytest.raises(ConfigError, match="no regular expression"):
+        load_project(tmp_path)
+
+
+def test_a_review_holds_for_a_later_run_with_the_same_answers_and_for_no_other(tmp_path):
+    first = project(tmp_path, run(40))
+    record = read_record(first)
+    models = (record.candidate.digest, record.baseline.digest)
+    of = subject(40, texts_digest=record.texts_digest, models=models)
+    write_review(first, reviewed(tmp_path, drawn(of, ("ana",)), {"ana": always(1.0)}))
+    again = project(tmp_path, run(40, run_id="later"))
+    assert review_for(again, read_record(again)) is not None
+    other = project(tmp_path, run(39, run_id="other"))
+    assert review_for(other, read_record(other)) is None
+
+
+def test_explaining_a_verdict_tells_what_people_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    asks = policy(margin=0.25)
+    folder = project(tmp_path, run(40, policy=asks))
+    record = read_record(folder)
+    of = subject(40, texts_digest=record.texts_digest, models=(record.candidate.digest, record.baseline.digest))
+    write_review(folder, reviewed(tmp_path, drawn(of, ("ana",)), {"ana": always(0.0)}))
+    assert harness(["gate", "explain", f"reports/{RUN}"]) == 0
+    told = capsys.readouterr().out
+    assert "review" in told
+    assert "40 lost of 40" in told
