@@ -18,6 +18,7 @@ _UNSPACED = _HAN_KANA + r"\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3\u0e00-\u0eff\u
 
 _HAN_KANA_CHARACTER = re.compile(f"[{_HAN_KANA}]")
 _UNSPACED_CHARACTER = re.compile(f"[{_UNSPACED}]")
+_WORD_OR_CHARACTER = re.compile(rf"[{_HAN_KANA}]|(?:(?![{_HAN_KANA}])[^\W_])+")
 _CHINESE_NUMERALS = frozenset("〇零一二三四五六七八九十百千万亿两")
 
 _LOOKALIKES = str.maketrans(
@@ -41,6 +42,15 @@ _ONES = re.compile(r"[ -](?:one|two|three|four|five|six|seven|eight|nine)(?![^\W
 def is_han_or_kana(character: str) -> bool:
     """Is it a Chinese character, kana or bopomofo: written without spaces, counted one by one?"""
     return _HAN_KANA_CHARACTER.match(character) is not None
+
+
+def words_and_characters(folded: str) -> list[str]:
+    """Its words, and Chinese and kana character by character.
+
+    >>> words_and_characters("3 days, 三天abc")
+    ['3', 'days', '三', '天', 'abc']
+    """
+    return _WORD_OR_CHARACTER.findall(folded)
 
 
 def is_word_character(character: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harness.checks.folding import fold, is_han_or_kana
+from harness.checks.folding import fold, words_and_characters
 from harness.judges.judgement import Judgement, OrderJudgement
 from harness.judges.prompts import Pair
 
@@ -30,11 +30,6 @@ def judge_by_reference(pair: Pair, digest: str) -> Judgement:
 
 def similarity(answer: str, target: str) -> float:
     """F1 of shared words, in Chinese of characters, each as often as it occurs: 1 the same words, 0 none."""
-    ours, right = Counter(_words(answer)), Counter(_words(target))
+    ours, right = (Counter(words_and_characters(fold(text))) for text in (answer, target))
     shared = sum((ours & right).values())
     return 2 * shared / (ours.total() + right.total()) if shared else 0.0
-
-
-def _words(text: str) -> list[str]:
-    spaced = "".join(f" {c} " if is_han_or_kana(c) else c if c.isalnum() else " " for c in fold(text))
-    return spaced.split()

@@ -400,4 +400,8 @@ CHINESE: dict[str, str] = {
     "Measure the judge on pairs whose right verdict is known, then compare again": (
         "先用已知答案的回答对测一测裁判，然后再比较"
     ),
+    "What is known of the judge stands beside its pairs:": "关于裁判的已知情况列在它评过的回答对旁边：",
+    "No judge took part: every answer was checked by rules, and each case names its checks.": (
+        "没有裁判参与：每个回答都按规则检查，每个用例都列出了它的检查"
+    ),
 }

@@ -16,13 +16,15 @@ from harness.report.visible import visible
 #: Words and reasons shown of each kind.
 MOST = 8
 #: Characters of one text that are looked at.
-LOOKED_AT = 4000
+LOOKED_AT = 2000
 #: Fewer texts say nothing about what recurs.
 FEWEST = 3
 #: Differences below this many standard deviations of a fair coin are left out.
 STEPS = 3.0
 
 _WORD = re.compile(r"[㐀-鿿]+|[^\W\d_]+(?:['’][^\W\d_]+)?|\d+|\*\*|[{}#|?!]|^[-*] ", re.MULTILINE)
+#: The same where a text has nothing else, in half the time.
+_ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+|\*\*|[{}#|?!]|^[-*] ", re.MULTILINE)
 _HAN = re.compile(r"[㐀-鿿]")
 #: Words that say nothing by themselves; a phrase neither begins nor ends with one.
 _EMPTY = frozenset(
@@ -122,8 +124,11 @@ def _without_parts(found: Sequence[tuple[float, str, int, int]]) -> list[tuple[f
 
 
 def _words(text: str) -> set[str]:
+    text = text[:LOOKED_AT].lower()
+    if text.isascii():
+        return set(_ASCII_WORD.findall(text)) - _EMPTY
     found: set[str] = set()
-    for word in set(_WORD.findall(text[:LOOKED_AT].lower())) - _EMPTY:
+    for word in set(_WORD.findall(text)) - _EMPTY:
         if "㐀" <= word[0] <= "鿿":
             found.update(word[i : i + 2] for i in range(max(1, len(word) - 1)))
         else:
