@@ -14,6 +14,8 @@ import msgspec
 from harness.errors import ConfigError, unknown_name
 from harness.reviewing import ReviewPolicy, ReviewSettings
 
+Tracker = Literal["tensorboard", "wandb"]
+
 
 class CaseGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Cases that the policy asks something of together: those with any of `tags`, in the sets that `sets` match.
@@ -292,6 +294,7 @@ class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     state: str = ".harness"
     reports: str = "reports"
     language: Literal["en", "zh"] = "en"
+    trackers: tuple[Tracker, ...] = ()
     device: str = "auto"
     dtype: str = "auto"
     batch_size: int = 32

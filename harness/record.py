@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -25,6 +25,9 @@ from harness.measures.classes import Classification
 from harness.models import Response
 from harness.models.thinking import Thinking
 
+if TYPE_CHECKING:
+    import pandas
+
 Lane = Literal["rate", "red_line"]
 Role = Literal["candidate", "baseline", "root"]
 
@@ -33,6 +36,11 @@ RECORD_FILE = "record.json"
 TEXTS_FILE = "texts.json.gz"
 
 _LOOKED_THROUGH = 50
+
+TABLE_COLUMNS = (
+    *("run", "set", "case", "place", "role", "model", "sample", "score", "red_line", "weight", "tags", "variant_of"),
+    *("prompt_tokens", "completion_tokens", "seconds", "cut_off", "answer"),
+)
 
 
 class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -220,9 +228,53 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     lineage: Lineage | None = None
     version: int = RECORD_VERSION
 
+    def to_frame(self, texts: Mapping[str, Response] | None = None) -> pandas.DataFrame:
+        """One row for each case, model and sample, as a pandas DataFrame; `table_rows` tells the columns.
+
+        `texts` are those of `read_texts`: without them there is nothing of the answers but their scores. Raises
+        RecordError where pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise RecordError(
+                "a table needs pandas, which is not installed: pip install 'finetune-harness[tables]'"
+            ) from error
+        return pandas.DataFrame(table_rows(self, texts or {}), columns=list(TABLE_COLUMNS))
+
     def answer_keys(self) -> set[str]:
         """Store keys of the cases' own answers, whose texts lie beside the record."""
         return {key for s in self.sets for case in s.cases for keys in case.answers.values() for key in keys}
+
+
+def table_rows(record: RunRecord, texts: Mapping[str, Response]) -> Iterator[dict[str, object]]:
+    """One row for each case, model and sample; a case that was scored without an answer has one with sample 0.
+
+    `score` is the case's, the share of its samples that pass: single samples are not scored apart. What the texts do
+    not tell is None.
+    """
+    roles = {"candidate": record.candidate, "baseline": record.baseline, "root": record.root}
+    for one in record.sets:
+        for case in one.cases:
+            scores = {"candidate": case.candidate, "baseline": case.baseline, "root": case.root}
+            for role, identity in roles.items():
+                score = scores[role]
+                if score is None or identity is None:
+                    continue
+                fixed = (record.run_id, one.name, case.case, f"{one.path}:{case.line}", role, identity.label)
+                red = any(test.lane == "red_line" for test in case.tests)
+                told = (score, red, case.weight, " ".join(case.tags), case.variant_of)
+                for sample, key in enumerate(case.answers.get(role, ()) or ("",)):  # type: ignore[call-overload]
+                    yield dict(zip(TABLE_COLUMNS, (*fixed, sample, *told, *_told(texts.get(key))), strict=True))
+
+
+def _told(response: Response | None) -> tuple[object, ...]:
+    """What is known of one answer: tokens read and written, seconds, whether it was cut off, and its text."""
+    if response is None:
+        return (None, None, None, None, None)
+    tokens = (response.prompt_tokens, response.completion_tokens) if response.completion_tokens else (None, None)
+    seconds = None if response.timing is None else response.timing.seconds
+    return (*tokens, seconds, response.finish_reason == "length", response.text)
 
 
 def write_record(folder: Path, record: RunRecord, texts: Mapping[str, Response]) -> RunRecord:

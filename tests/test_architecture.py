@@ -17,7 +17,7 @@ MODULES = sorted((ROOT / "harness").rglob("*.py"))
 #: From the top of the house to the cellar. A room imports from the lines below its own only.
 FLOORS = (
     {"cli", "pytest_plugin"},
-    {"naming", "ci"},
+    {"naming", "ci", "tables"},
     {"report", "registry", "starter", "environment"},
     {"promotion"},
     {"aliases"},
@@ -75,6 +75,10 @@ HOMES = {
     "click": ("cli/",),
     "pytest": ("pytest_plugin/",),
     "_pytest": ("pytest_plugin/",),
+    # A record's cases as a table, where a user asks for one.
+    "pandas": ("record",),
+    "tensorboard": ("ci/trackers",),
+    "wandb": ("ci/trackers",),
     "matplotlib": ("training/", "report/plots"),
 }
 

@@ -9,7 +9,21 @@ import click
 
 @click.command()
 @click.argument("record", type=click.Path(path_type=Path))
-def report(record: Path) -> None:
+@click.option(
+    "--csv",
+    "csv_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the cases as CSV instead: a row for each case, model and sample.",
+)
+@click.option(
+    "--parquet",
+    "parquet_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the same rows as Parquet instead (needs pandas and pyarrow).",
+)
+def report(record: Path, csv_file: Path | None, parquet_file: Path | None) -> None:
     """Write the report of an earlier run again: index.html, and summary.md to be posted on a pull request.
 
     RECORD is a folder below reports/, or its record.json. The verdict is that of the policy the run was made with; the
@@ -29,6 +43,13 @@ def report(record: Path) -> None:
     review = review_for(folder, run)
     verdict = decide(run, run.policy, review=review)
     texts = read_texts(folder, run)
+    if csv_file is not None or parquet_file is not None:
+        from harness.tables import write_csv, write_parquet
+
+        for file, write in ((csv_file, write_csv), (parquet_file, write_parquet)):
+            if file is not None:
+                click.echo(f"{file}: {write(file, run, texts):,} rows")
+        return
     language = load_project(Path.cwd()).config.language
     click.echo(str(write_page(folder, run, verdict, texts, language, review)))
     click.echo(str(write_comment(folder, comment(run, verdict, texts))))

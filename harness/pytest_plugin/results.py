@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from harness.answers import Answer, Status
+from harness.ci.trackers import track
 from harness.controls import CODE, control
 from harness.errors import HarnessError, RecordError
 from harness.gate import Verdict, decide
@@ -65,6 +66,7 @@ class RunResults:
         self.verdict: Verdict | None = None
         self.folder: Path | None = None
         self.comment = ""
+        self.tracked: tuple[str, ...] = ()
         self.worst: tuple[WorstCase, ...] = ()
         self._review: Review | None = None
         self.trouble: str | None = None
@@ -168,6 +170,9 @@ class RunResults:
             self._report_sets(session)
         add_suite_properties(self.config, self.record, self.verdict)
         self._write_report(texts)
+        project = self.session.project
+        trackers, state = project.config.trackers, project.root / project.config.state
+        self.tracked = tuple(track(trackers, self.record, self.verdict, state))
 
     def _reviewed_before(self) -> Review | None:
         """What people said of another run with exactly these answers; they need not read them again."""

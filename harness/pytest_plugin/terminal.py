@@ -103,6 +103,8 @@ def write_summary(reporter: Any, results: RunResults) -> None:
         if stats.cost is not None:
             tokens = f"{stats.prompt_tokens:,} tokens read, {stats.completion_tokens:,} written"
             _write(reporter, f"new answers cost {stats.cost:.4g}: {tokens}")
+    for told in results.tracked:
+        _write(reporter, told)
     if results.folder is not None:
         reporter.write_line(f"report: {_shown(results.folder)}/index.html")
 

@@ -135,3 +135,13 @@ def test_junit_of_a_partial_run_has_no_verdict_and_says_why(project):
     suite = {p.get("name"): p.get("value") for p in properties}
     assert suite["harness.verdict"] == "none"
     assert "-k" in suite["harness.partial"]
+
+
+def test_a_run_tells_the_trackers_that_are_on_and_keeps_its_verdict(project):
+    pytest.importorskip("tensorboard")
+    text = (project.path / "pyproject.toml").read_text()
+    project.write("pyproject.toml", '[tool.harness]\ntrackers = ["tensorboard"]\n' + text)
+    result = blocked(project)
+    assert result.ret == 1
+    assert "tensorboard: tensorboard --logdir" in result.stdout.str()
+    assert list((project.path / ".harness" / "tensorboard").rglob("events.out.tfevents.*"))
