@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -17,6 +19,9 @@ TRAINING = "training.json"
 POINTS = 400
 #: Rows shown of each kind of change.
 EXAMPLES = 20
+
+
+_Kind = TypeVar("_Kind")
 
 
 class Update(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -80,25 +85,48 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def training_of(label: str, table: Mapping[str, Any]) -> Training:
     """A version's training.json as a record keeps it. What a foreign or older file lacks is left empty."""
-    steps = [s for s in table.get("loss", ()) if isinstance(s, Mapping)]
+    steps = [one for one in _listed(table.get("loss")) if isinstance(one, Mapping)]
     thin = max(1, -(-len(steps) // POINTS))
+    kept = [step for i, step in enumerate(steps) if i % thin == 0 or i == len(steps) - 1]
+    validation = [(one.get("step"), one.get("validation_loss")) for one in _tables(table.get("validation"))]
     return Training(
         label=label,
-        recipe=dict(_flat(table.get("recipe") or {})),
-        rows={k: v for k, v in (table.get("rows") or {}).items() if isinstance(v, int)},
+        recipe=dict(_flat(_table(table.get("recipe")))),
+        rows={str(k): v for k, v in _table(table.get("rows")).items() if isinstance(v, int)},
         data_digest=str(table.get("data_digest", "")),
         template_digest=str(table.get("template_digest", "")),
-        versions={str(k): str(v) for k, v in (table.get("versions") or {}).items()},
-        updates=tuple(
-            Update(step=s["step"], loss=s["loss"], rate=s["rate"], norm=s["norm"])
-            for i, s in enumerate(steps)
-            if i % thin == 0 or i == len(steps) - 1
-        ),
-        validation=tuple((e["step"], e["validation_loss"]) for e in table.get("validation") or ()),
-        findings=tuple(str(f) for f in table.get("findings") or ()),
-        seconds=float(table.get("seconds", 0.0)),
+        versions={str(k): str(v) for k, v in _table(table.get("versions")).items()},
+        updates=tuple(_valid(kept, Update)),
+        validation=tuple(_valid(validation, tuple[int, float])),
+        findings=tuple(str(one) for one in _listed(table.get("findings"))),
+        seconds=_number(table.get("seconds")),
         device=str(table.get("device", "")),
     )
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
+
+
+def _tables(value: object) -> Iterable[Mapping[str, Any]]:
+    return (one for one in _listed(value) if isinstance(one, Mapping))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+
+
+def _valid(given: Iterable[Any], kind: type[_Kind]) -> Iterable[_Kind]:
+    """Those of `given` that a record can hold. A loss that was not finite is null in the file, and is left out."""
+    fields = set(Update.__struct_fields__)
+    for one in given:
+        known = {k: v for k, v in one.items() if k in fields} if isinstance(one, Mapping) else one
+        with contextlib.suppress(msgspec.ValidationError):
+            yield msgspec.convert(known, kind)
 
 
 def compare_rows(before: Sequence[LearnedRow], after: Sequence[LearnedRow]) -> DataChange:

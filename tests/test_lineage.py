@@ -7,12 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.data.formats import Row
 from harness.data.learned import KEPT, ROWS_FILE, LearnedRow, learned_row, read_rows, write_rows
 from harness.errors import DataError
-from harness.lineage import POINTS, compare_rows, read_lineage, training_of
+from harness.lineage import POINTS, Training, compare_rows, read_lineage, training_of
 from harness.models import Message
 
 
@@ -98,7 +99,7 @@ def test_an_untrained_baseline_has_no_rows(tmp_path: Path) -> None:
 def test_what_is_not_known_is_told_and_never_an_error(tmp_path: Path) -> None:
     foreign = version(tmp_path / "1")
     damaged = version(tmp_path / "2", rows=[row("q", "a")])
-    (tmp_path / "2" / "training.json").write_text('{"loss": [{"step": 1}]}')
+    (tmp_path / "2" / "training.json").write_text('{"loss": [{"step": 1')
     found = read_lineage(("foreign", foreign), ("damaged", damaged))
     assert found.candidate is None
     assert found.baseline is None
@@ -112,3 +113,23 @@ def test_a_curve_is_thinned_and_keeps_its_ends() -> None:
     assert POINTS / 2 < len(found.updates) <= POINTS + 1
     assert (found.updates[0].step, found.updates[-1].step) == (1, 5000)
     assert found.validation == ((5000, 0.5),)
+
+
+@pytest.mark.parametrize("table", [
+    {"recipe": "triage.yaml", "rows": [1], "versions": None, "findings": "none", "seconds": "long"},
+    {"loss": [{"step": 1, "loss": None, "rate": 1e-3, "norm": 1.0}, {"step": "two"}, 3], "validation": [{"step": 1}]},
+    {"loss": {"step": 1}, "validation": "0.3", "device": None},
+])  # fmt: skip
+def test_what_a_foreign_training_file_gets_wrong_is_left_out(tmp_path: Path, table: dict[str, Any]) -> None:
+    found = read_lineage(("a", version(tmp_path, table, [])), None).candidate
+    assert found is not None
+    assert (found.updates, found.validation) == ((), ())
+    # A record that holds it can be read again.
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Training) == found
+
+
+def test_a_loss_that_was_not_finite_leaves_a_gap_and_the_rest_stands(tmp_path: Path) -> None:
+    steps = [{"step": i, "loss": None if i == 2 else 0.5, "rate": 1e-3, "norm": 1.0, "tokens": 9} for i in (1, 2, 3)]
+    found = training_of("a", {"loss": steps, "validation": [{"step": 3, "validation_loss": 0.25}]})
+    assert [update.step for update in found.updates] == [1, 3]
+    assert found.validation == ((3, 0.25),)

@@ -27,8 +27,8 @@ def in_short(sets: Sequence[PairedSet], tests: Sequence[Asked], policy: GatePoli
         n = sum(len(one.cases) for one in guards)
         net = f"{lost - gained} fewer" if lost > gained else f"{gained - lost} more" if gained > lost else "as many"
         yield (
-            f"  All {len(guards)} guard sets: {net} of {n} questions right than before; the policy allows "
-            f"{number(round(policy.margin * n, 1))} fewer."
+            f"  All {len(guards)} guard sets: {net} of {n} questions right than before; to pass, a loss of "
+            f"{number(round(policy.margin * n, 1))} must be ruled out."
         )
 
 
