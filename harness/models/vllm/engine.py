@@ -18,7 +18,7 @@ from harness.models.vllm.asking import VllmModel
 from harness.models.vllm.preflight import engine_arguments, require_vllm
 
 #: Read by vLLM when it is imported or started; what the user has set stays.
-_ENVIRONMENT = {
+PROCESS = {
     # One process: killing the run leaves no engine behind, and its errors are ours to tell.
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     # Threads that are bound to cores stay so when the engine is gone, and slow down whatever runs next.
@@ -80,7 +80,7 @@ class LoadedEngine:
 
 
 def _start(label: str, arguments: dict[str, Any]) -> Any:
-    for name, value in _ENVIRONMENT.items():
+    for name, value in PROCESS.items():
         os.environ.setdefault(name, value)
     said: list[str] = []
     try:
