@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -300,3 +301,9 @@ def test_the_command_line_starts_without_any_of_the_heavy_libraries():
 )
 def test_deciding_and_reporting_need_no_deep_learning_library(module):
     assert not {"torch", "transformers", "peft", "accelerate", "aiohttp"} & _modules_after(f"import {module}")
+
+
+def test_test_modules_have_names_of_their_own() -> None:
+    """pytest refuses the second of two modules of one name, and the order of folders hides which."""
+    names = Counter(file.name for file in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
