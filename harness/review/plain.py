@@ -29,13 +29,18 @@ _INVISIBLE = re.compile(
 )
 
 
+def even(text: str) -> str:
+    """The text with one kind of line end, and blanks for tabs, which spreadsheets drop."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
+
+
 def plain(text: str) -> str:
     """The text with line ends, blanks, bullets, headings and bold letters made the same for every model.
 
     Code between fences keeps its letters. Two answers that differ in nothing else become the same text.
     """
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " "))
-    text = _INVISIBLE.sub("", text).expandtabs(4)
+    text = unicodedata.normalize("NFC", even(text).replace("\u00a0", " "))
+    text = _INVISIBLE.sub("", text)
     parts = _FENCE.split(text)
     for i in range(0, len(parts), 2):
         part = _BULLET.sub(r"\1- ", _HEADING.sub("", parts[i]))

@@ -29,7 +29,7 @@ _CHOICES: dict[Mode, frozenset[str]] = {
 _SPELLED = {
     **dict.fromkeys(("left", "l", "左", "左边"), "1"),
     **dict.fromkeys(("right", "r", "右", "右边"), "2"),
-    **dict.fromkeys(("tie", "equal", "same", "平", "一样", "一样好", "相同"), "0"),
+    **dict.fromkeys(("tie", "equal", "same", "平", "一样", "一样好", "差不多", "about equal", "相同"), "0"),
 }
 
 

@@ -14,7 +14,7 @@ from harness.errors import ReviewError, unknown_name
 from harness.judges.judgement import Judgement
 from harness.models import Response
 from harness.record import CaseResult, RunRecord
-from harness.review.plain import Veil, plain
+from harness.review.plain import Veil, even, plain
 
 #: Why a case is read. Estimates come from "random" alone; the others were chosen because something is odd.
 Why = Literal["random", "orders disagree", "judge against checks", "newly missed", "filler"]
@@ -87,8 +87,8 @@ def readable_cases(
                 answers[1] = ""
             if answers[0] is None or answers[1] is None or prompt is None:
                 continue
-            asked = prompt.text.replace("\r\n", "\n").replace("\r", "\n")
-            shown = [veil.over(text if keep_format else plain(text), asked) for text in (answers[0], answers[1])]
+            asked = even(prompt.text)
+            shown = [veil.over(even(text) if keep_format else plain(text), asked) for text in (answers[0], answers[1])]
             if shown[0] == shown[1] and not single:
                 same += 1
                 continue
@@ -98,7 +98,7 @@ def readable_cases(
                     set=of.name,
                     case=case.case,
                     prompt=asked,
-                    target="" if target is None else target.text,
+                    target="" if target is None else even(target.text),
                     candidate=shown[0],
                     baseline=shown[1],
                     odd=_odd(case, judged.get((of.name, case.case))),
@@ -132,9 +132,9 @@ def row_cases(rows: Sequence[Row], name: str) -> Pool:
         Readable(
             set=name,
             case=row.where.rpartition(":")[2],
-            prompt=row.prompt.replace("\r\n", "\n"),
+            prompt=even(row.prompt),
             target="",
-            candidate=row.messages[-1].content.replace("\r\n", "\n"),
+            candidate=even(row.messages[-1].content),
             baseline="",
         )
         for row in rows

@@ -26,7 +26,7 @@ _TITLES: dict[Language, dict[str, str]] = {
 }  # fmt: skip
 _HOW: dict[Language, dict[str, str]] = {
     "en": {
-        "pairs": "1 left is better, 2 right is better, 0 equally good",
+        "pairs": "1 left is better, 2 right is better, 0 about equal",
         "single": "1 useless to 5 excellent",
         "rows": "1 learn it, 2 do not, 0 not sure",
         "marks": "1 left, 2 right, 0 same",
@@ -34,7 +34,7 @@ _HOW: dict[Language, dict[str, str]] = {
         "skip": "why you cannot judge",
     },
     "zh": {
-        "pairs": "1 左边更好，2 右边更好，0 一样好",
+        "pairs": "1 左边更好，2 右边更好，0 差不多",
         "single": "1 没有用，到 5 很好",
         "rows": "1 应该学，2 不该学，0 不确定",
         "marks": "1 左，2 右，0 相同",
@@ -44,23 +44,28 @@ _HOW: dict[Language, dict[str, str]] = {
 }
 _COLUMNS = {title.casefold(): name for titles in _TITLES.values() for name, title in titles.items()}
 
-#: What makes a spreadsheet compute or a cell look like a formula; an apostrophe of the text's own is doubled.
+#: What makes a spreadsheet compute; an apostrophe of the text's own is doubled.
 _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠']")
-_NEUTRAL = re.compile(r"'(?=[=+\-@\t\r\n＝＋－＠'])")
+#: What a spreadsheet takes for a number, a date, a time or a truth, and shows in a way of its own: 007, 1e5, 03-04.
+_VALUE = re.compile(
+    r"(?=.*\d)[\d\s.,:;/%€$£¥()+\-年月日时分秒]*(?:e[+-]?\d+|[ap]m)?|true|false"
+    r"|(?:\d+[ .-]*)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?[ -]*[\d ,]*",
+    re.IGNORECASE,
+)
 
 
 def neutral(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula.
+    """A cell that a spreadsheet leaves as it is: no formula, no number of its own making.
 
-    >>> neutral("=HYPERLINK(1)")
-    "'=HYPERLINK(1)"
+    >>> neutral("=HYPERLINK(1)"), neutral("007"), neutral("30 days")
+    ("'=HYPERLINK(1)", "'007", '30 days')
     """
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+    return f"'{cell}" if _FORMULA.match(cell) or (len(cell) < 60 and _VALUE.fullmatch(cell) and cell) else cell
 
 
 def restored(cell: str) -> str:
     """What `neutral` was given; what people typed stays as it is."""
-    return cell[1:] if _NEUTRAL.match(cell) else cell
+    return cell[1:] if cell.startswith("'") and neutral(cell[1:]) == cell else cell
 
 
 def write_csv(form: Form, language: Language = "en") -> str:

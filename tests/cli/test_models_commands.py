@@ -187,6 +187,28 @@ def test_promotion_decides_again_under_todays_policy(project, tmp_path, capsys):
     assert "run one is" in capsys.readouterr().err
 
 
+def test_promotion_hears_people(project, tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "review"))
+    from reviewed import drawn, reviewed, subject
+
+    from harness.record import read_record
+    from harness.review.opinions import write_review
+
+    run(["models", "add", str(adapter(tmp_path / "a"))])
+    gated(project, "a@1", "one")
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.harness.gate]\nimprove = ["triage"]\n[tool.harness.gate.review]\nrequired = true\nmargin = 0.3\n'
+    )
+    assert run(["models", "promote"]) == 1
+    assert "demands a human review" in " ".join(capsys.readouterr().err.split())
+    record = read_record(project.reports / "one")
+    assert record.baseline is not None
+    of = subject(40, texts_digest=record.texts_digest, models=(record.candidate.digest, record.baseline.digest))
+    for score, ended in ((0.0, 1), (1.0, 0)):
+        write_review(project.reports / "one", reviewed(tmp_path, drawn(of, ("ana",)), {"ana": lambda case, s=score: s}))
+        assert run(["models", "promote", "--accept", "they were tired"]) == ended
+
+
 def test_an_old_record_is_decided_under_another_policy(project, tmp_path, capsys):
     run(["models", "add", str(adapter(tmp_path / "a"))])
     gated(project, "a@1", "one", guard=0.9)

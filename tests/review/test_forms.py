@@ -169,7 +169,26 @@ def test_the_key_is_sealed_and_its_owners(tmp_path) -> None:
         read_key(file)
 
 
-FORMULAS = ["=1+1", "+49 30", "-", "@SUM(A1)", "'=x", "'tis", "＝1", "\t=1", "plain", "", '=HYPERLINK("http://x";1)']
+FORMULAS = [
+    "=1+1",
+    "+49 30",
+    "-",
+    "@SUM(A1)",
+    "'=x",
+    "'tis",
+    "＝1",
+    "\t=1",
+    "plain",
+    "",
+    "007",
+    "1e5",
+    "03-04",
+    "12:30",
+    "TRUE",
+    "3 May",
+    "50%",
+    '=HYPERLINK("http://x";1)',
+]
 
 
 @pytest.mark.parametrize("cell", FORMULAS)

@@ -70,6 +70,12 @@ function fill(id, text) {
   byId(id).classList.toggle("none", text === "");
 }
 
+/** One answer; where it was cut off, that is said below it. */
+function fillAnswer(side, text) {
+  fill(side, text);
+  byId(`${side}-cut`).hidden = !text.endsWith("[…]");
+}
+
 function show() {
   const page = pages[place];
   const answer = answers[page.id];
@@ -77,11 +83,11 @@ function show() {
   fill("prompt", page.prompt);
   byId("target-box").hidden = page.target === "";
   byId("target").textContent = page.target;
-  fill("left", page.left);
+  fillAnswer("left", page.left);
   byId("left-title").textContent = page.right === null ? words.answer : words.left;
   byId("right-box").hidden = page.right === null;
   byId("answers").classList.toggle("one", page.right === null);
-  if (page.right !== null) fill("right", page.right);
+  if (page.right !== null) fillAnswer("right", page.right);
   byId("comment").value = answer.comment;
   byId("details").open = answer.comment !== "" || Object.keys(answer.marks).length > 0;
   byId("previous").disabled = place === 0;
