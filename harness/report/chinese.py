@@ -285,6 +285,7 @@ CHINESE: dict[str, str] = {
     "policy of the run": "运行时的策略",
     # People
     "review": "人工评审",
+    "People": "人工评审",
     "What people said": "人工评审的结果",
     "They read both answers without knowing whose they are.": "评审人在不知道回答出自谁的情况下阅读两个回答。",
     "People's win rate of the candidate:": "人工评审中候选模型的胜率：",
