@@ -44,7 +44,7 @@ def render(form: Form, language: Language = "en", rubric: str = "") -> str:
         form=form,
         rubric=rubric.strip() or words[f"rubric_{form.mode}"],
         task=words[f"task_{form.mode}"],
-        keys=words[f"keys_{form.mode}"],
+        how=words["how"].format(keys=words[f"keys_{form.mode}"]),
         # All three are ours, or escaped just now.
         script=Markup(script),
         style=Markup(style),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from reviewed import drawn, identity, judged, run, subject, texts_of
 from harness.errors import ReviewError
 from harness.models import Response
 from harness.review.form import Form, Page
+from harness.review.page import render
 from harness.review.plain import HIDDEN, Veil, plain
 from harness.review.seal import read_key, write_key
 from harness.review.selection import Pool, Readable, choose, readable_cases
@@ -227,3 +229,16 @@ def test_a_table_comes_back_however_it_was_saved(delimiter: str, encoding: str) 
 def test_a_table_without_its_titles_is_refused() -> None:
     with pytest.raises(ReviewError, match="no column form, id, choice"):
         read_csv(b"1,2,3\n4,5,6\n", "x.csv")
+
+
+def test_both_languages_say_the_same_things_and_chinese_has_its_own_punctuation() -> None:
+    from harness.review.words import WORDS
+
+    assert WORDS["en"].keys() == WORDS["zh"].keys()
+    for english, chinese in zip(WORDS["en"].values(), (WORDS["zh"][key] for key in WORDS["en"]), strict=True):
+        assert set(re.findall(r"{(\w+)}", english)) == set(re.findall(r"{(\w+)}", chinese)), english
+        assert not re.search(r"[一-鿿][,.;:!?]", chinese), chinese
+    page = render(form_of(["x"]), "zh")
+    assert not re.search(
+        r"[一-鿿][,.;:!?]", re.sub(r"<script.*?</script>|<style.*?</style>", "", page, flags=re.DOTALL)
+    )
