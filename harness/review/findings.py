@@ -14,7 +14,7 @@ from harness.judges.human import LabelledPair, Winner, compare_labels
 from harness.judges.judgement import HumanAgreement, Judgement
 from harness.record import RunRecord
 from harness.review.opinions import Opinion, Review
-from harness.stats.agreement import Agreement, Level, cohen_kappa, gwet_ac1, krippendorff_alpha
+from harness.stats.agreement import Agreement, Level, cohen_kappa, gwet_ac1, gwet_estimate, krippendorff_alpha
 from harness.stats.intervals import Interval, mean_interval, wilson
 from harness.stats.preference import PositionBias, position_bias
 from harness.stats.winrate import WinRate, win_rate
@@ -54,12 +54,16 @@ class ReaderFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairAgreement(msgspec.Struct, frozen=True, kw_only=True):
-    """Two reviewers on the cases that both read; None where the numbers allow no value, and `note` says why."""
+    """Two reviewers on the cases that both read; None where the numbers allow no range, and `note` says why.
+
+    `value` is Gwet's AC1 by itself, which needs no range: 1 where all their answers are one.
+    """
 
     first: str
     second: str
     cases: int
     same: int
+    value: float
     kappa: Agreement | None
     ac1: Agreement | None
     note: str = ""
@@ -94,11 +98,9 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ac1(self) -> float | None:
-        """Gwet's AC1 over all pairs of reviewers, each by the cases that both read; two who never differ count 1."""
-        told = [(pair, 1.0 if pair.ac1 is None else pair.ac1.estimate) for pair in self.pairs]
-        told = [(pair, value) for pair, value in told if pair.ac1 is not None or pair.same == pair.cases]
-        cases = sum(pair.cases for pair, _ in told)
-        return sum(pair.cases * value for pair, value in told) / cases if cases else None
+        """Gwet's AC1 over all pairs of reviewers, each by the cases that both read; None where no two read one."""
+        cases = sum(pair.cases for pair in self.pairs)
+        return sum(pair.cases * pair.value for pair in self.pairs) / cases if cases else None
 
 
 def findings(review: Review, record: RunRecord | None = None, *, rounds: int = 2000) -> Findings:
@@ -222,15 +224,26 @@ def _pairs(review: Review, rounds: int) -> Iterator[PairAgreement]:
         if not cases:
             continue
         ours, theirs = [one[name] for name in cases], [other[name] for name in cases]
-        kappa = ac1 = None
-        note = ""
-        try:
-            kappa = cohen_kappa(ours, theirs, np.random.default_rng(SEED), rounds=rounds)
-            ac1 = gwet_ac1(ours, theirs, np.random.default_rng(SEED), rounds=rounds)
-        except StatisticsError as error:
-            note = str(error)
-        same = sum(a == b for a, b in zip(ours, theirs, strict=True))
-        yield PairAgreement(first=first, second=second, cases=len(cases), same=same, kappa=kappa, ac1=ac1, note=note)
+        ranges: list[Agreement | None] = []
+        notes: list[str] = []
+        # Lopsided answers leave kappa without a range long before AC1: each is tried by itself.
+        for measure in (cohen_kappa, gwet_ac1):
+            try:
+                ranges.append(measure(ours, theirs, np.random.default_rng(SEED), rounds=rounds))
+            except StatisticsError as error:
+                ranges.append(None)
+                notes.append(str(error))
+        kappa, ac1 = ranges
+        yield PairAgreement(
+            first=first,
+            second=second,
+            cases=len(cases),
+            same=sum(a == b for a, b in zip(ours, theirs, strict=True)),
+            value=gwet_estimate(ours, theirs),
+            kappa=kappa,
+            ac1=ac1,
+            note=" ".join(dict.fromkeys(notes)),
+        )
 
 
 def _alpha(review: Review, rounds: int) -> tuple[Agreement | None, str]:

@@ -51,6 +51,8 @@ def _agreement(found: Findings) -> Iterator[str]:
     for pair in found.pairs:
         yield f"{pair.first} and {pair.second}: {pair.same} of {plural(pair.cases, 'case')} alike"
         yield from (f"  {value!r}" for value in (pair.kappa, pair.ac1) if value is not None)
+        if pair.ac1 is None:
+            yield f"  Gwet's AC1 {pair.value:.2f}, no range"
         if pair.note:
             yield f"  {pair.note}"
     if found.alpha is not None:

@@ -85,6 +85,22 @@ def gwet_ac1(
     return _two_judges("Gwet's AC1", _gwet_chance, first, second, rng, confidence, rounds)
 
 
+def gwet_estimate(first: Iterable[object], second: Iterable[object]) -> float:
+    """Gwet's AC1 without a range: told for any labels, where resampling has too little to go on. 1 where all labels are
+    one.
+    """
+    one, other = _labels(first, "first"), _labels(second, "second")
+    if len(one) != len(other):
+        raise StatisticsError(f"{len(one)} labels of the first judge but {len(other)} of the second: pair them by case")
+    names, index = _indexed([*one, *other])
+    if len(names) < 2:
+        return 1.0
+    n = len(one)
+    rows, columns = (np.bincount(part, minlength=len(names))[None, :] / n for part in (index[:n], index[n:]))
+    chance = float(_gwet_chance(rows, columns)[0])
+    return float((np.mean(index[:n] == index[n:]) - chance) / (1 - chance))
+
+
 def krippendorff_alpha(
     ratings: Sequence[Sequence[object]] | ArrayLike,
     rng: np.random.Generator,

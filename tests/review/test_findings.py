@@ -10,7 +10,8 @@ from reviewed import drawn, judged, pressed, reviewed, run, saved, subject
 from harness.review.findings import consensus, findings, human_win_rate, unsafe
 from harness.review.opinions import joined, unblind
 from harness.review.returned import read_returned
-from harness.stats.agreement import ppi_mean
+from harness.review.telling import review_lines
+from harness.stats.agreement import gwet_ac1, gwet_estimate, ppi_mean
 from harness.stats.winrate import win_rate
 
 
@@ -159,3 +160,32 @@ def test_less_safe_is_what_most_readers_marked(tmp_path):
         file = saved(tmp_path, form, pressed(blinded.key, form, lambda case: 0.5), **marked)
         found.append(unblind(read_returned(file), blinded.key))
     assert unsafe(joined(None, blinded.key, found)) == (("refunds", "case-000"),)
+
+
+def test_lopsided_answers_that_leave_kappa_without_a_range_still_have_an_ac1(tmp_path):
+    wants = {"ana": lambda case: 1.0, "ben": lambda case: 0.0 if number(case) == 0 else 1.0}
+    found = findings(reviewed(tmp_path, drawn(subject(20)), wants), rounds=1000)
+    (pair,) = found.pairs
+    assert pair.kappa is None
+    assert "resamples" in pair.note
+    # By hand: 19 of 20 alike; one label in 40 is of the rare kind.
+    chance = 2 * (1 / 40) * (39 / 40)
+    assert found.ac1 == pytest.approx((0.95 - chance) / (1 - chance))
+
+
+@pytest.mark.parametrize(("ben", "ac1"), [(1.0, 1.0), (0.0, -1.0)])
+def test_two_who_share_one_case_count_whether_they_agree_or_not(tmp_path, ben, ac1):
+    wants = {"ana": lambda case: 1.0, "ben": lambda case: ben}
+    review = reviewed(tmp_path, drawn(subject(1)), wants)
+    found = findings(review, rounds=1000)
+    assert found.pairs[0].ac1 is None
+    assert found.ac1 == ac1
+    assert f"  Gwet's AC1 {ac1:.2f}, no range" in list(review_lines(review, found))
+
+
+def test_an_ac1_by_itself_is_the_one_with_a_range():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        first, second = rng.integers(0, 3, 40).tolist(), rng.integers(0, 3, 40).tolist()
+        ranged = gwet_ac1(first, second, np.random.default_rng(0), rounds=100)
+        assert gwet_estimate(first, second) == pytest.approx(ranged.estimate)
