@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -209,17 +210,20 @@ def read_review(folder: Path, name: str = REVIEW_FILE) -> Review | None:
 def review_for(folder: Path, record: RunRecord) -> Review | None:
     """The review of the run in `folder`, or of another run beside it with exactly these models and texts.
 
-    A gate that is asked again makes a new run; where every answer is the same, people need not read it again.
+    A gate that is asked again makes a new run; where every answer is the same, people need not read it again. Raises
+    ReviewError for a damaged review of this run; another run's is passed over.
     """
     own = read_review(folder)
     if own is not None:
         return own
     for file in sorted(folder.parent.glob(f"*/{REVIEW_FILE}"), reverse=True):
-        if not (file.parent / RECORD_FILE).is_file():
-            continue
-        found = read_review(file.parent)
-        if found is not None and found.is_of(record):
-            return found
+        with contextlib.suppress(ReviewError, OSError):
+            # Most are of other texts: that is seen without decoding them.
+            if not (file.parent / RECORD_FILE).is_file() or record.texts_digest.encode() not in file.read_bytes():
+                continue
+            found = read_review(file.parent)
+            if found is not None and found.is_of(record):
+                return found
     return None
 
 

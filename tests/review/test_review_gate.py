@@ -8,10 +8,10 @@ from reviewed import RUN, drawn, identity, project, reviewed, run, subject
 
 from harness.cli.main import run as harness
 from harness.config import GatePolicy, load_project
-from harness.errors import ConfigError
+from harness.errors import ConfigError, ReviewError
 from harness.gate import decide
 from harness.record import read_record
-from harness.review.opinions import Review, review_for, write_review
+from harness.review.opinions import Review, read_review, review_for, write_review
 from harness.reviewing import ReviewPolicy
 
 
@@ -162,6 +162,23 @@ def test_a_review_holds_for_a_later_run_with_the_same_answers_and_for_no_other(t
     assert review_for(again, read_record(again)) is not None
     other = project(tmp_path, run(39, run_id="other"))
     assert review_for(other, read_record(other)) is None
+
+
+def test_a_damaged_review_of_another_run_is_passed_over_and_this_runs_own_is_not(tmp_path):
+    first = project(tmp_path, run(40))
+    record = read_record(first)
+    of = subject(40, texts_digest=record.texts_digest, models=(record.candidate.digest, record.baseline.digest))
+    write_review(first, reviewed(tmp_path, drawn(of, ("ana",)), {"ana": always(1.0)}))
+    again = project(tmp_path, run(40, run_id="later"))
+    for name in ("zz-cut", "zz-edited"):
+        project(tmp_path, run(40, run_id=name))
+        damaged = (first / "review.json").read_bytes()
+        damaged = damaged[:-40] if name == "zz-cut" else damaged.replace(b'"score": 1.0', b'"score": 0.0', 1)
+        (tmp_path / "reports" / name / "review.json").write_bytes(damaged)
+    assert review_for(again, read_record(again)) == read_review(first)
+    other = tmp_path / "reports" / "zz-cut"
+    with pytest.raises(ReviewError, match="not a review"):
+        review_for(other, read_record(other))
 
 
 def test_explaining_a_verdict_tells_what_people_said(tmp_path, monkeypatch, capsys):
