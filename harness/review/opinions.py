@@ -257,7 +257,7 @@ def _opinion(reviewer: str, slot: Slot, given: Given, mode: Mode) -> Opinion:
         pressed=pressed,
         skip=given.skip,
         comment=given.comment,
-        marks={name: _mark(slot, value) for name, value in given.marks.items() if value.isdigit()},
+        marks={name: _mark(slot, value) for name, value in given.marks.items()},
         seconds=given.seconds,
         again=slot.repeats is not None,
         shared=slot.shared,

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,10 @@ def check(returned: Returned, key: Key) -> tuple[FormKey, Returned]:
         if one.choice is not None and one.choice not in _CHOICES[key.mode]:
             known = ", ".join(sorted(_CHOICES[key.mode]))
             raise ReviewError(f"{returned.file}: page {one.id}: choice {one.choice!r} is none of {known}. Correct it.")
+        for name, value in one.marks.items():
+            if value not in _CHOICES[key.mode]:
+                known = ", ".join(sorted(_CHOICES[key.mode]))
+                raise ReviewError(f"{returned.file}: page {one.id}: {name} {value!r} is none of {known}. Correct it.")
     return form, msgspec.structs.replace(returned, given=given, notes=tuple(notes))
 
 
@@ -139,23 +144,26 @@ def _read_json(data: bytes, where: str) -> Returned:
         )
     if saved.format != FORMAT:
         raise ReviewError(f"{where}: format {saved.format!r}, and this harness reads {FORMAT!r}. Upgrade the harness.")
+    answers = []
+    for table in saved.answers:
+        try:
+            answers.append(msgspec.convert(table, Given))
+        except msgspec.ValidationError as error:
+            raise ReviewError(f"{where}: {error}. Ask {saved.reviewer} to save again.") from error
     if _signature(saved) != saved.digest:
         raise ReviewError(
             f"{where}: the answers were changed after the page saved them. Nothing was imported. Ask {saved.reviewer} "
             "to open the form again, where the answers still are, and to press Save."
         )
     given: dict[str, Given] = {}
-    for table in saved.answers:
-        try:
-            one = msgspec.convert(table, Given)
-        except msgspec.ValidationError as error:
-            raise ReviewError(f"{where}: {error}. Ask {saved.reviewer} to save again.") from error
+    for one in answers:
         _add(given, one, where)
     return Returned(file=where, digest=hashlib.sha256(data).hexdigest(), form=saved.form, seal=saved.seal, given=given)
 
 
 def _signature(saved: _Saved) -> str:
-    """The digest of the answers as the page writes it: JSON without blanks, pages in their order."""
+    """The digest of the answers as the page writes it: JSON without blanks, pages in their order. Their types are
+    checked before."""
     told = [
         [
             one.get("id"),
@@ -222,9 +230,9 @@ def texts_in(rows: Sequence[dict[str, str]]) -> dict[str, str]:
 
 
 def _key(cell: str) -> str | None:
-    """A choice as people write it: 1, 1.0, left, 左."""
-    plain = cell.strip().casefold()
-    number = re.fullmatch(r"(\d)(?:[.,]0+)?", plain)
+    """A choice as people write it: 1, 1.0, left, 左, and in the digits of a Chinese keyboard."""
+    plain = unicodedata.normalize("NFKC", cell).strip().casefold()
+    number = re.fullmatch(r"([0-9])(?:[.,]0+)?", plain)
     if number:
         return number[1]
     return _SPELLED.get(plain, plain) or None

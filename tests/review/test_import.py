@@ -118,6 +118,38 @@ def test_a_spreadsheets_ways_of_writing_are_understood(blinded, tmp_path):
     assert [one.score for one in opinions] == [1.0] * 8
 
 
+def test_the_digits_of_a_chinese_keyboard_are_digits(blinded, tmp_path):
+    wide = {"1": "１", "2": "②", "0": "０．０"}
+
+    def edit(rows):
+        at = next(i for i, title in enumerate(rows[0]) if title.startswith("choice"))
+        for row in rows[1:]:
+            row[at] = wide[row[at]]
+
+    _, opinions = unblind(read_returned(sheet(blinded, tmp_path, edit)), blinded.key)
+    assert [one.score for one in opinions] == [1.0] * 8
+
+
+@pytest.mark.parametrize("mark", ["②", "9", "٣", "well"])
+def test_a_mark_that_is_none_is_told_with_its_page(tmp_path, mark):
+    blinded = drawn(subject(3, mode="single", name="single"), ("ana",))
+    (form,) = blinded.forms
+    file = saved(tmp_path, form, {form.pages[1].id: "4"}, **{form.pages[1].id: {"marks": {"safety": mark}}})
+    with pytest.raises(ReviewError, match=rf"page {form.pages[1].id}: safety '{mark}' is none of 1, 2, 3, 4, 5"):
+        unblind(read_returned(file), blinded.key)
+
+
+@pytest.mark.parametrize("field", [{"seconds": "12s"}, {"marks": [1]}, {"marks": {"safety": 1}}, {"choice": 1}])
+def test_an_answer_of_another_type_is_explained(blinded, tmp_path, field):
+    form = blinded.forms[0]
+    file = saved(tmp_path, form, pressed(blinded.key, form, lambda case: 1.0))
+    table = json.loads(file.read_text())
+    table["answers"][0] |= field
+    file.write_text(json.dumps(table))
+    with pytest.raises(ReviewError, match=r"Expected .* Ask ana to save again"):
+        read_returned(file)
+
+
 def test_a_choice_that_is_none_is_told_with_its_page(blinded, tmp_path):
     def edit(rows):
         rows[1][next(i for i, title in enumerate(rows[0]) if title.startswith("choice"))] = "both"
