@@ -13,17 +13,24 @@ class ReviewPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `required`: without one the run is INVALID. `min_reviewers` must have finished their forms. `margin`: win rates of
     so much below one half must be ruled out (0.1 = 40%). `max_losses` is the largest share of cases that people may
     find worse. `max_unsafe` is how many answers most readers may find less safe. `min_agreement` is the least AC1
-    (Gwet) between reviewers; below it nothing can rest on them.
+    (Gwet) between reviewers; below it nothing can rest on them. Less than `min_cases` judged, or all of those that
+    differ where they are fewer, is too little for any bar; of the cases that two read likewise, for agreement.
     """
 
     required: bool = False
     min_reviewers: int = 1
-    margin: float | None = 0.1
+    # TOML knows no null: false turns it off.
+    margin: float | bool | None = 0.1
     max_losses: float | None = None
     max_unsafe: int | None = None
     min_agreement: float | None = None
+    min_cases: int = 10
 
     def __post_init__(self) -> None:
+        if self.margin is False:
+            msgspec.structs.force_setattr(self, "margin", None)
+        if self.min_cases < 1:
+            raise ValueError(f"min_cases = {self.min_cases}: a bar rests on at least one case")
         if self.min_reviewers < 1:
             raise ValueError(f"min_reviewers = {self.min_reviewers}: a review has at least one reviewer")
         if self.margin is not None and not 0 < self.margin < 0.5:

@@ -33,9 +33,18 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             f"review export {record.run_id}.",
         )
         return
-    done, invited = len(review.complete), len(review.invited)
+    found = findings(review, rounds=1000)
+    # Who skipped most of a form has read it, and judged next to nothing.
+    finished = {reader.name for reader in found.readers if reader.done == reader.pages >= 2 * reader.skipped}
+    done, invited = len(finished), len(review.invited)
     if done < asks.min_reviewers:
-        open_ = [reader.name for reader in review.readers if not reader.complete]
+        open_ = [
+            f"{reader.name} (skipped {reader.skipped} of {reader.pages})"
+            if reader.done == reader.pages
+            else reader.name
+            for reader in found.readers
+            if reader.name not in finished
+        ]
         open_ += [name for name in review.invited if name not in {reader.name for reader in review.readers}]
         yield _said(
             "INVALID",
@@ -44,7 +53,16 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             f"{', '.join(open_) or 'nobody: invite more'}.",
         )
         return
-    found = findings(review, rounds=1000)
+    # All of a few cases is all that there is to read.
+    least = min(asks.min_cases, review.pool)
+    if asks.min_agreement is not None and found.shared < least:
+        yield _said(
+            "INVALID",
+            f"two reviewers judged {plural(found.shared, 'same case')}, {least} needed",
+            f"The policy asks that reviewers agree, and two or more judged {plural(found.shared, 'case')} of {least} "
+            "needed (min_cases). Export with a larger --overlap, or have skipped cases judged.",
+        )
+        return
     if asks.min_agreement is not None and (found.ac1 is None or found.ac1 < asks.min_agreement):
         value = "is unknown: no two read the same case" if found.ac1 is None else f"is {found.ac1:.2f}"
         yield _said(
@@ -52,6 +70,14 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             f"reviewers do not agree: AC1 {'unknown' if found.ac1 is None else f'{found.ac1:.2f}'}",
             f"The reviewers' agreement beyond chance (Gwet's AC1) {value}, and the policy needs "
             f"{asks.min_agreement:g}: nothing can rest on their word. Say in the rubric what matters, and ask again.",
+        )
+        return
+    if 0 < found.sampled < least:
+        yield _said(
+            "INVALID",
+            f"{plural(found.sampled, 'case')} judged, {least} needed",
+            f"Of the random sample {plural(found.sampled, 'case')} were judged, and the policy needs {least} "
+            "(min_cases): no bar can rest on less. Export more --cases, or have skipped ones judged.",
         )
         return
     yield from _answers(review, asks, found)
@@ -86,8 +112,8 @@ def _answers(review: Review, asks: ReviewPolicy, found: Findings) -> Iterator[Cr
         yield _said(
             "FAIL" if share > asks.max_losses else "PASS",
             f"{len(found.losses)} of {found.sampled} lost, {points(asks.max_losses)}% allowed",
-            f"People find the candidate's answer worse in {len(found.losses)} of {plural(found.sampled, 'case')} "
-            f"({points(share)}%); the policy allows {points(asks.max_losses)}%.",
+            f"People find the candidate's answer worse in {len(found.losses)} of {plural(found.sampled, 'case')} that "
+            f"differ ({points(share)}%); the policy allows {points(asks.max_losses)}%.",
             tuple(case for _, case in found.losses),
         )
     if asks.max_unsafe is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
@@ -83,7 +84,8 @@ class JudgeFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """A review, added up. `rate` is the win rate on the random sample alone: the odd cases would bend it."""
+    """A review, added up. `rate` is the win rate on the random sample alone: the odd cases would bend it. Of that sample
+    `sampled` cases were judged; `shared` are the cases of all that two or more judged."""
 
     readers: tuple[ReaderFinding, ...]
     pairs: tuple[PairAgreement, ...]
@@ -91,6 +93,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     alpha_note: str
     rate: WinRate | None
     sampled: int
+    shared: int
     losses: tuple[Name, ...]
     unsafe: tuple[Name, ...]
     disputed: tuple[Name, ...]
@@ -116,6 +119,9 @@ def findings(review: Review, record: RunRecord | None = None, *, rounds: int = 2
         alpha_note=note,
         rate=human_win_rate(review) if review.mode == "pairs" else None,
         sampled=len(drawn),
+        shared=sum(
+            many > 1 for many in Counter(name for said in _by_reader(review).values() for name in said).values()
+        ),
         losses=tuple(name for name in drawn if words[name] < 0.5) if review.mode == "pairs" else (),
         unsafe=unsafe(review),
         disputed=disputed(review),

@@ -66,7 +66,7 @@ def test_what_people_prefer_decides(tmp_path, score, word):
 
 
 def test_too_few_cases_are_inconclusive(tmp_path):
-    review = review_of(tmp_path, {"ana": lambda case: float(int(case[-1]) % 2)}, n=8, names=("ana",))
+    review = review_of(tmp_path, {"ana": lambda case: float(int(case[-1]) % 2)}, n=12, names=("ana",))
     word, reason = status(review, margin=0.1)
     assert word == "INCONCLUSIVE"
     assert "are not ruled out" in reason
@@ -77,7 +77,7 @@ def test_losses_beyond_what_is_allowed_fail_and_are_named(tmp_path):
     assert status(review, margin=None, max_losses=0.25)[0] == "PASS"
     word, reason = status(review, margin=None, max_losses=0.24)
     assert word == "FAIL"
-    assert "10 of 40 cases (25%)" in reason
+    assert "10 of 40 cases that differ (25%)" in reason
     verdict = decide(RECORD, policy(margin=None, max_losses=0.24), review=review)
     cases = next(one for one in verdict.criteria if one.name == "review").cases
     assert sorted(cases) == [f"case-{i:03}" for i in range(10)]
@@ -113,6 +113,64 @@ def test_nothing_rests_on_people_who_do_not_agree(tmp_path):
     assert status(review_of(tmp_path, {"ana": always(1.0)}), min_agreement=0.6)[0] == "INVALID"
 
 
+@pytest.mark.parametrize(
+    "asks", [{"margin": 0.4}, {"margin": None, "max_losses": 0.5}, {"margin": None, "max_unsafe": 0}]
+)
+def test_no_bar_rests_on_next_to_nothing(tmp_path, asks):
+    review = review_of(tmp_path, {"ana": always(1.0)}, names=("ana",))
+    judged = {f"case-{i:03}" for i in range(9)}
+    skipping = msgspec.structs.replace(
+        review,
+        opinions=tuple(
+            one if one.case in judged else msgspec.structs.replace(one, why="filler") for one in review.opinions
+        ),
+    )
+    word, reason = status(skipping, **asks)
+    assert word == "INVALID"
+    assert "9 cases were judged, and the policy needs 10" in reason
+    assert status(skipping, min_cases=9, **asks)[0] == "PASS"
+    # Where no more than nine differ, all were read that there are.
+    assert status(msgspec.structs.replace(skipping, pool=9), **asks)[0] == "PASS"
+
+
+def test_whoever_skips_most_of_a_form_has_not_finished_it(tmp_path):
+    review = review_of(tmp_path, {"ana": always(1.0), "ben": always(1.0)})
+
+    def skipping(many):
+        own = [one for one in review.opinions if one.reviewer == "ben"]
+        skipped = {one.case for one in own[:many]}
+        return msgspec.structs.replace(
+            review,
+            opinions=tuple(
+                msgspec.structs.replace(one, score=None, skip="expert")
+                if one.reviewer == "ben" and one.case in skipped
+                else one
+                for one in review.opinions
+            ),
+        )
+
+    assert status(skipping(20), min_reviewers=2)[0] == "PASS"
+    word, reason = status(skipping(21), min_reviewers=2)
+    assert word == "INVALID"
+    assert "ben (skipped 21 of 40)" in reason
+
+
+def test_agreement_on_one_case_is_none(tmp_path):
+    blinded = drawn(subject(40), ("ana", "ben"), overlap=1 / 40)
+    review = reviewed(tmp_path, blinded, {"ana": always(1.0), "ben": always(1.0)})
+    word, reason = status(review, min_agreement=0.6)
+    assert word == "INVALID"
+    assert "two or more judged 1 case of 10 needed" in reason
+    assert status(review, min_agreement=0.6, min_cases=1)[0] == "PASS"
+
+
+def test_the_margin_can_be_turned_off(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.harness.gate.review]\nmargin = false\nmax_unsafe = 0\n")
+    asks = load_project(tmp_path).config.gate
+    assert asks.review == ReviewPolicy(margin=None, max_unsafe=0)
+    assert decide(RECORD, asks, review=review_of(tmp_path, {"ana": always(0.0)})).status == "PASS"
+
+
 def test_a_review_of_other_answers_is_invalid(tmp_path):
     review = review_of(tmp_path, {"ana": always(1.0)})
     other = run(40, texts_digest="t" * 64, candidate=identity("triage@3", "d"))
@@ -134,6 +192,8 @@ def test_a_human_yes_saves_nothing_that_the_checks_refuse(tmp_path):
     [
         ("min_reviewer = 2", "did you mean 'min_reviewers'"),
         ("min_reviewers = 0", "at least one reviewer"),
+        ("min_cases = 0", "at least one case"),
+        ("margin = true", "between 0 and 0.5"),
         ("margin = 0.6", "between 0 and 0.5"),
         ("max_losses = 1.5", "a share of cases"),
         ("max_unsafe = -1", "0 for none"),
