@@ -219,14 +219,14 @@ def status(run: str | None) -> None:
         click.echo(str(_near(folder)))
         for key in keys_in(folder):
             found = read_review(folder, kept_as(key.name))
-            settled = {one.name for one in found.adjudicated} if found is not None else set()
+            settled = {(*one.name, one.reviewer) for one in found.adjudicated} if found is not None else set()
             readers = {} if found is None else {reader.name: reader for reader in found.readers}
             click.echo(f"  {key.name}, {key.created[:10]}:")
             for form in key.forms:
                 reader = readers.get(form.reviewer) if key.name != "adjudication" else None
                 done = reader.done if reader is not None else 0
                 if key.name == "adjudication":
-                    done = sum((slot.set, slot.case) in settled for slot in form.slots)
+                    done = sum((slot.set, slot.case, form.reviewer) in settled for slot in form.slots)
                 state = "complete" if done == len(form.slots) else "open" if done else "nothing yet"
                 click.echo(f"    {form.reviewer}: {done} of {len(form.slots)} pages, {state}")
         if (folder / "record.json").is_file():

@@ -84,8 +84,10 @@ class JudgeFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """A review, added up. `rate` is the win rate on the random sample alone: the odd cases would bend it. Of that sample
-    `sampled` cases were judged; `shared` are the cases of all that two or more judged."""
+    """A review, added up. `rate` is the win rate on the random sample alone: the odd cases would bend it.
+
+    `sampled` cases of that sample were judged; `shared` are the cases of all that two or more judged.
+    """
 
     readers: tuple[ReaderFinding, ...]
     pairs: tuple[PairAgreement, ...]
@@ -112,6 +114,7 @@ def findings(review: Review, record: RunRecord | None = None, *, rounds: int = 2
     sampled = {one.name for one in review.opinions if one.why == "random"}
     drawn = [name for name in words if name in sampled]
     alpha, note = _alpha(review, rounds)
+    readers = Counter(name for said in _by_reader(review).values() for name in said)
     return Findings(
         readers=tuple(_reader(review, reader.name) for reader in review.readers),
         pairs=tuple(_pairs(review, rounds)),
@@ -119,9 +122,7 @@ def findings(review: Review, record: RunRecord | None = None, *, rounds: int = 2
         alpha_note=note,
         rate=human_win_rate(review) if review.mode == "pairs" else None,
         sampled=len(drawn),
-        shared=sum(
-            many > 1 for many in Counter(name for said in _by_reader(review).values() for name in said).values()
-        ),
+        shared=sum(many > 1 for many in readers.values()),
         losses=tuple(name for name in drawn if words[name] < 0.5) if review.mode == "pairs" else (),
         unsafe=unsafe(review),
         disputed=disputed(review),
@@ -130,13 +131,23 @@ def findings(review: Review, record: RunRecord | None = None, *, rounds: int = 2
 
 
 def consensus(review: Review) -> dict[Name, float]:
-    """People's score of every case that somebody judged: the adjudicator's where there is one, else the mean."""
+    """People's score of every case that somebody judged: the adjudicators' where they settled it, else the mean."""
     scores: dict[Name, list[float]] = {}
     for one in _firsts(review):
         if one.score is not None:
             scores.setdefault(one.name, []).append(one.score)
     words = {name: sum(found) / len(found) for name, found in scores.items()}
-    return words | {one.name: one.score for one in review.adjudicated if one.score is not None}
+    return words | settled(review)
+
+
+def settled(review: Review) -> dict[Name, float]:
+    """What adjudicators decided: the score that more than half of those who decided a case gave it."""
+    said: dict[Name, list[float]] = {}
+    for one in review.adjudicated:
+        if one.score is not None:
+            said.setdefault(one.name, []).append(one.score)
+    most = {name: max(set(scores), key=scores.count) for name, scores in said.items()}
+    return {name: score for name, score in most.items() if 2 * said[name].count(score) > len(said[name])}
 
 
 def human_win_rate(review: Review, *, confidence: float = 0.95) -> WinRate | None:
@@ -163,13 +174,13 @@ def unsafe(review: Review) -> tuple[Name, ...]:
 
 
 def disputed(review: Review) -> tuple[Name, ...]:
-    """Cases on which reviewers chose different answers, and nobody has settled it."""
+    """Cases on which reviewers chose different answers, and nobody has settled it, or adjudicators differ too."""
     said: dict[Name, set[float]] = {}
     for one in _firsts(review):
         if one.score is not None:
             said.setdefault(one.name, set()).add(one.score)
-    settled = {one.name for one in review.adjudicated if one.score is not None}
-    return tuple(name for name, scores in said.items() if len(scores) > 1 and name not in settled)
+    decided = settled(review)
+    return tuple(name for name, scores in said.items() if len(scores) > 1 and name not in decided)
 
 
 def mean_rating(review: Review, *, confidence: float = 0.95) -> Interval:

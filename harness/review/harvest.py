@@ -9,7 +9,7 @@ import msgspec
 
 from harness.models import Response
 from harness.record import CaseResult, RunRecord
-from harness.review.findings import Name, consensus
+from harness.review.findings import Name, consensus, settled
 from harness.review.opinions import Review
 
 #: A case is settled where people's mean score (0 to 1) is so far from a tie: all but one in eight say the same.
@@ -56,7 +56,7 @@ def golden_rows(record: RunRecord, review: Review, texts: Mapping[str, Response]
                     "answered_by": "" if model is None else model.label,
                     "model_digest": "" if model is None else model.digest,
                     "votes": _votes(review, name),
-                    "settled_by_adjudication": any(one.name == name for one in review.adjudicated),
+                    "settled_by_adjudication": name in settled(review),
                     "review": review.digest,
                 },
             }

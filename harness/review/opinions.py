@@ -133,8 +133,8 @@ def joined(
 ) -> Review:
     """The review with these readers' opinions; those of the same readers are replaced, all others kept.
 
-    `settles`: they are an adjudicator's. Raises ReviewError where one reader sent two files, and where they settle what
-    has not been imported.
+    `settles`: they are adjudicators'. Raises ReviewError where one reader sent two files, and where they settle what
+    has not been imported or was another run's.
     """
     names = [reader.name for reader, _ in found]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -146,8 +146,14 @@ def joined(
             raise ReviewError(
                 "these answers settle disagreements of a review that is not imported yet. Import it first."
             )
-        settled = {opinion.name: opinion for opinion in before.adjudicated}
-        settled |= {opinion.name: opinion for _, opinions in found for opinion in opinions if not opinion.again}
+        if (before.run_id, before.models, before.texts_digest) != (key.run_id, key.models, key.texts_digest):
+            raise ReviewError(
+                f"these answers settle disagreements of run {key.run_id} with other models or answers than the review "
+                f"of run {before.run_id}. Export that run's: harness review export {before.run_id} --adjudicate."
+            )
+        # Each adjudicator's own word: what another says, or skips, takes none of it back.
+        words = (*before.adjudicated, *(one for _, opinions in found for one in opinions if not one.again))
+        settled = {(one.name, one.reviewer): one for one in words}
         return _digested(msgspec.structs.replace(before, adjudicated=tuple(settled.values())))
     if before is not None and before.seal != key.seal:
         before = None

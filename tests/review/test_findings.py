@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from reviewed import drawn, judged, pressed, reviewed, run, saved, subject
 
-from harness.review.findings import consensus, findings, human_win_rate, unsafe
+from harness.errors import ReviewError
+from harness.review.findings import consensus, disputed, findings, human_win_rate, unsafe
 from harness.review.opinions import joined, unblind
 from harness.review.returned import read_returned
 from harness.review.telling import review_lines
@@ -189,3 +190,42 @@ def test_an_ac1_by_itself_is_the_one_with_a_range():
         first, second = rng.integers(0, 3, 40).tolist(), rng.integers(0, 3, 40).tolist()
         ranged = gwet_ac1(first, second, np.random.default_rng(0), rounds=100)
         assert gwet_estimate(first, second) == pytest.approx(ranged.estimate)
+
+
+def adjudicating(folder, review, words):
+    """The review, settled by these people in turn; a word None is a skipped page."""
+    for name, word in words:
+        blinded = drawn(subject(2, name="adjudication"), (name,))
+        (form,) = blinded.forms
+        skips = {page.id: {"skip": "expert"} for page in form.pages} if word is None else {}
+        file = saved(folder, form, pressed(blinded.key, form, lambda case, word=word: word), **skips)
+        review = joined(review, blinded.key, [unblind(read_returned(file), blinded.key)], settles=True)
+    return review
+
+
+@pytest.mark.parametrize(
+    ("words", "score"),
+    [
+        ([("dora", 0.0)], 0.0),
+        ([("dora", 0.0), ("eve", None)], 0.0),
+        ([("dora", 0.0), ("eve", 1.0)], None),
+        ([("dora", 0.0), ("eve", 1.0), ("fay", 0.0)], 0.0),
+        ([("dora", 0.0), ("eve", 1.0), ("dora", 1.0)], 1.0),
+        ([("dora", 0.0), ("dora", None)], None),
+    ],
+)
+def test_adjudicators_who_differ_settle_nothing_and_a_skip_takes_no_others_word_back(tmp_path, words, score):
+    wants = {"ana": lambda case: 1.0, "ben": lambda case: 0.5}
+    review = adjudicating(tmp_path, reviewed(tmp_path, drawn(subject(2)), wants), words)
+    assert set(consensus(review).values()) == {0.75 if score is None else score}
+    assert len(disputed(review)) == (2 if score is None else 0)
+
+
+@pytest.mark.parametrize("other", [{"run_id": "other"}, {"models": ("d" * 64, "b" * 64)}, {"texts_digest": "u" * 64}])
+def test_who_settles_another_runs_disagreements_settles_none_here(tmp_path, other):
+    review = reviewed(tmp_path, drawn(subject(2)), {"ana": lambda case: 1.0, "ben": lambda case: 0.0})
+    blinded = drawn(subject(2, name="adjudication", **other), ("dora",))
+    (form,) = blinded.forms
+    file = saved(tmp_path, form, pressed(blinded.key, form, lambda case: 0.0))
+    with pytest.raises(ReviewError, match="with other models or answers"):
+        joined(review, blinded.key, [unblind(read_returned(file), blinded.key)], settles=True)

@@ -114,7 +114,7 @@ def test_nothing_rests_on_people_who_do_not_agree(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "asks", [{"margin": 0.4}, {"margin": None, "max_losses": 0.5}, {"margin": None, "max_unsafe": 0}]
+    "asks", [{"margin": 0.4}, {"margin": False, "max_losses": 0.5}, {"margin": False, "max_unsafe": 0}]
 )
 def test_no_bar_rests_on_next_to_nothing(tmp_path, asks):
     review = review_of(tmp_path, {"ana": always(1.0)}, names=("ana",))
