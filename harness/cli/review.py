@@ -93,13 +93,15 @@ def export(
 
     from harness.config import load_project
     from harness.review.blinding import blind
-    from harness.review.seal import set_aside, write_key
+    from harness.review.seal import refuse_second, set_aside, write_key
     from harness.review.sending import read_rubric, write_forms
     from harness.review.subject import Drawing, of_disputes, of_rows, of_run
 
     if single + (data is not None) + adjudicate > 1:
         raise click.UsageError("--single, --data and --adjudicate ask different things: choose one of them.")
     project = load_project(Path.cwd())
+    said = "" if rubric is None else read_rubric(rubric)
+    spoken: Language = "zh" if (language or project.config.language) == "zh" else "en"
     mode: Mode = "single" if single else "rows" if data is not None else "pairs"
     seed = secrets.randbits(63) if seed is None else seed
     names = [name.strip() for name in reviewers.split(",") if name.strip()]
@@ -121,12 +123,13 @@ def export(
         created=now.isoformat(timespec="seconds"),
         show_target=show_target,
     )
-    if replace or adjudicate:
+    if not replace:
+        refuse_second(folder, subject.name)
+    written = write_forms(drawn, to or folder / "review" / "forms", spoken, said)
+    # Last: an export that failed before has taken nobody's key out of use.
+    if replace:
         set_aside(folder, subject.name)
     key = write_key(folder, drawn.key)
-    said = "" if rubric is None else read_rubric(rubric)
-    spoken: Language = "zh" if (language or project.config.language) == "zh" else "en"
-    written = write_forms(drawn, to or folder / "review" / "forms", spoken, said)
     pool, chosen = subject.pool, subject.chosen
     for form, files in zip(drawn.forms, written, strict=True):
         click.echo(f"{form.reviewer}: {len(form.pages)} pages: {', '.join(str(_near(file)) for file in files)}")

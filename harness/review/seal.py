@@ -94,10 +94,7 @@ def write_key(folder: Path, key: Key) -> Path:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(msgspec.json.format(msgspec.json.encode(SealedKey(seal=key.seal, key=key), order="sorted")))
     except FileExistsError:
-        raise ReviewError(
-            f"{file}: this run has forms out already, and a new key would orphan their answers. Import those, or "
-            "start over with --replace: then their answers can no longer be imported."
-        ) from None
+        raise _out_already(file) from None
     except OSError as error:
         raise ReviewError(f"{file}: the key cannot be written ({error.strerror}). Make room or mend its rights.") from (
             error
@@ -105,11 +102,30 @@ def write_key(folder: Path, key: Key) -> Path:
     return file
 
 
-def set_aside(folder: Path, name: str) -> None:
-    """Take an earlier key out of use; it is kept under another name."""
+def refuse_second(folder: Path, name: str) -> None:
+    """Raises ReviewError where forms of this name are out already: before anything is written over them."""
     file = folder / FOLDER / f"{name}{KEY_ENDING}"
     if file.exists():
-        file.replace(file.with_name(f"{name}-{read_key(file).seal[:8]}.replaced.json"))
+        raise _out_already(file)
+
+
+def set_aside(folder: Path, name: str) -> None:
+    """Take an earlier key out of use, damaged or not; it is kept under another name."""
+    file = folder / FOLDER / f"{name}{KEY_ENDING}"
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        file.replace(file.with_name(f"{name}-{digest[:8]}.replaced.json"))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ReviewError(f"{file}: cannot be set aside ({error.strerror}). Mend its rights.") from error
+
+
+def _out_already(file: Path) -> ReviewError:
+    return ReviewError(
+        f"{file}: this run has forms out already, and a new key would orphan their answers. Import those, or "
+        "start over with --replace: then their answers can no longer be imported."
+    )
 
 
 def read_key(file: Path) -> Key:

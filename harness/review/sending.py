@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, ReviewError
 from harness.judges.cards import read_card, write_card
 from harness.models import Response
 from harness.review.blinding import Blinded
@@ -25,9 +25,12 @@ LABELS_FILE = "labels.jsonl"
 
 
 def write_forms(drawn: Blinded, to: Path, language: Language, rubric: str = "") -> list[tuple[Path, Path]]:
-    """Each reviewer's page and CSV, all of one time: when each was written says nothing, and so it looks."""
-    to.mkdir(parents=True, exist_ok=True)
+    """Each reviewer's page and CSV, all of one time: when each was written says nothing, and so it looks.
+
+    Raises ReviewError where the disk refuses.
+    """
     made = datetime.datetime.fromisoformat(drawn.key.created).timestamp()
+    texts = [(render(form, language, rubric), write_csv(form, language)) for form in drawn.forms]
 
     def write(form: Form, ending: str, text: str) -> Path:
         file = to / f"{drawn.key.name}-{form.reviewer}.{ending}"
@@ -35,10 +38,16 @@ def write_forms(drawn: Blinded, to: Path, language: Language, rubric: str = "") 
         os.utime(file, (made, made))
         return file
 
-    return [
-        (write(form, "html", render(form, language, rubric)), write(form, "csv", write_csv(form, language)))
-        for form in drawn.forms
-    ]
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        return [
+            (write(form, "html", page), write(form, "csv", sheet))
+            for form, (page, sheet) in zip(drawn.forms, texts, strict=True)
+        ]
+    except OSError as error:
+        raise ReviewError(
+            f"{to}: the forms cannot be written ({error.strerror}). Make room, mend its rights or name another --to."
+        ) from error
 
 
 def read_rubric(file: Path) -> str:

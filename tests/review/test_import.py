@@ -294,6 +294,34 @@ def test_forms_are_not_sent_out_twice_by_accident(exported, capsys):
     assert harness(["review", "import", str(old)]) == 4
 
 
+@pytest.mark.parametrize("bad", [["--rubric", "none.txt"], ["--to", "pyproject.toml"]])
+def test_an_export_that_fails_takes_no_key_out_of_use(exported, capsys, bad):
+    answers = answered(exported, "ana", lambda case: 1.0)
+    before = {file: file.read_bytes() for file in (exported / "review").rglob("*") if file.is_file()}
+    assert harness(["review", "export", RUN, "--reviewers", "ana,ben", "--replace", *bad]) == 4
+    assert {file: file.read_bytes() for file in (exported / "review").rglob("*") if file.is_file()} == before
+    # Nor does one without forms keep the next from being made.
+    assert harness(["review", "export", RUN, "--single", "--reviewers", "ana", *bad]) == 4
+    assert harness(["review", "export", RUN, "--single", "--reviewers", "ana"]) == 0
+    assert harness(["review", "import", str(answers)]) == 11
+
+
+def test_a_second_export_without_replace_leaves_the_forms_that_are_out(exported):
+    page = (exported / "review" / "forms" / "review-ana.html").read_bytes()
+    assert harness(["review", "export", RUN, "--reviewers", "ana,ben"]) == 4
+    assert (exported / "review" / "forms" / "review-ana.html").read_bytes() == page
+
+
+def test_a_damaged_key_can_be_replaced(exported):
+    file = exported / "review" / "review.key.json"
+    damaged = file.read_bytes()[:-30]
+    file.write_bytes(damaged)
+    assert harness(["review", "export", RUN, "--reviewers", "ana,ben", "--replace"]) == 0
+    (aside,) = (exported / "review").glob("review-*.replaced.json")
+    assert aside.read_bytes() == damaged
+    assert read_key(file).name == "review"
+
+
 def test_comments_cannot_command_the_terminal(exported, capsys):
     form, key = form_and_key(exported, "ana")
     page = form.pages[0].id
@@ -326,6 +354,9 @@ def test_reviewers_who_disagree_are_settled_by_somebody_else(exported, tmp_path,
     page = (exported / "review" / "forms" / "adjudication-dora.html").read_text(encoding="utf-8")
     data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
     assert len(data["pages"]) == 10
+    again = ["review", "export", RUN, "--adjudicate", "--reviewers", "eve"]
+    assert harness(again) == 4
+    assert "start over with --replace" in capsys.readouterr().err
     from harness.review.form import Page
 
     form = Form(
