@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -257,9 +258,11 @@ def to_golden(run: str, name: str, owner: str) -> None:
     folder = run_folder(project, run)
     record, found = reviewed_record(folder)
     harvest = golden_rows(record, found, read_texts(folder, record), owner=owner)
-    file = project.golden_sets / f"{name}.jsonl"
-    _write_rows(file, harvest)
-    load_golden_set(file, root=project.golden_sets)
+    _write_rows(
+        project.golden_sets / f"{name}.jsonl",
+        harvest,
+        lambda unfinished: load_golden_set(unfinished, root=project.golden_sets),
+    )
     click.echo(
         "next: give the cases checks, or compare answers with their targets in a suite; then harness suites check"
     )
@@ -319,7 +322,8 @@ def _decide(project: Project, folder: Path) -> int:
     return decide_again(folder, policy, project.root).exit_code(policy)
 
 
-def _write_rows(file: Path, harvest: Harvest) -> None:
+def _write_rows(file: Path, harvest: Harvest, check: Callable[[Path], object] = lambda file: None) -> None:
+    """Write the file whole, or not at all: not where `check` refuses it."""
     import msgspec
 
     for why, many in harvest.left_out.items():
@@ -328,8 +332,16 @@ def _write_rows(file: Path, harvest: Harvest) -> None:
         raise ReviewError("no case is left to write: see above.")
     if file.exists():
         raise ReviewError(f"{file} is there already, and is not overwritten. Name another.")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(msgspec.json.Encoder().encode_lines(harvest.rows))
+    unfinished = file.with_name(f".{file.stem}.{os.getpid()}.tmp{file.suffix}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(msgspec.json.Encoder().encode_lines(harvest.rows))
+        check(unfinished)
+        unfinished.replace(file)
+    except OSError as error:
+        raise ReviewError(f"{file}: cannot be written ({error.strerror}). Make room or mend its rights.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
     click.echo(f"{len(harvest.rows)} rows: {_near(file)}")
 
 

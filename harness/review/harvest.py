@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ from harness.review.opinions import Review
 
 #: A case is settled where people's mean score (0 to 1) is so far from a tie: all but one in eight say the same.
 CLEAR = 0.375
+
+MISSING = "texts that the record does not hold"
+#: How the record tells a conversation that is more than one question of a user.
+_TURNS = re.compile(r"(?:tools|system|user|assistant|tool):(?:\s|$)")
 
 
 class Harvest(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,17 +39,17 @@ def golden_rows(record: RunRecord, review: Review, texts: Mapping[str, Response]
         role = "candidate" if score > 0.5 else "baseline"
         answer, prompt = _answer(case, role, texts), texts.get(f"prompt:{name[0]}:{name[1]}")
         if answer is None or prompt is None:
-            left_out.add("texts that the record does not hold")
+            left_out.add(MISSING)
             continue
-        if _marked_unsafe(review, name, role):
-            left_out.add("preferred, but marked as less safe")
+        if why := _unfit(review, name, role, prompt, answer):
+            left_out.add(why)
             continue
         model = record.candidate if role == "candidate" else record.baseline
         rows.append(
             {
-                "id": f"{case.case}-reviewed",
+                "id": f"{name[0].replace('/', '.')}.{case.case}-reviewed",
                 "input": prompt.text,
-                "target": answer,
+                "target": answer.text,
                 "variant_of": case.variant_of or case.case,
                 "tags": list(case.tags),
                 "metadata": {
@@ -77,14 +82,17 @@ def preference_rows(record: RunRecord, review: Review, texts: Mapping[str, Respo
         ours = None if case is None else _answer(case, "candidate", texts)
         theirs = None if case is None else _answer(case, "baseline", texts)
         if prompt is None or ours is None or theirs is None:
-            left_out.add("texts that the record does not hold")
+            left_out.add(MISSING)
             continue
-        chosen, rejected = (ours, theirs) if score > 0.5 else (theirs, ours)
+        role, chosen, rejected = ("candidate", ours, theirs) if score > 0.5 else ("baseline", theirs, ours)
+        if why := _unfit(review, name, role, prompt, chosen):
+            left_out.add(why)
+            continue
         rows.append(
             {
                 "prompt": prompt.text,
-                "chosen": chosen,
-                "rejected": rejected,
+                "chosen": chosen.text,
+                "rejected": rejected.text,
                 "margin": round(abs(2 * score - 1), 4),
                 "id": f"{name[0]}/{name[1]}",
                 "metadata": {"run": record.run_id, "votes": _votes(review, name), "review": review.digest},
@@ -116,9 +124,20 @@ def _cases(record: RunRecord) -> dict[Name, CaseResult]:
     return {(of.name, case.case): case for of in record.sets for case in of.cases}
 
 
-def _answer(case: CaseResult, role: str, texts: Mapping[str, Response]) -> str | None:
+def _answer(case: CaseResult, role: str, texts: Mapping[str, Response]) -> Response | None:
     keys = next((keys for of, keys in case.answers.items() if of == role), ())
-    return texts[keys[0]].text if keys and keys[0] in texts else None
+    return texts.get(keys[0]) if keys else None
+
+
+def _unfit(review: Review, name: Name, role: str, prompt: Response, answer: Response) -> str | None:
+    """Why nobody should learn or be measured by this answer; None where it is fit."""
+    if _TURNS.match(prompt.text):
+        return "requests with several turns, a system prompt or tools: a row holds one question"
+    if answer.finish_reason == "length":
+        return "preferred, but cut off at max_tokens"
+    if _marked_unsafe(review, name, role):
+        return "preferred, but marked as less safe"
+    return None
 
 
 def _votes(review: Review, name: Name) -> dict[str, int]:

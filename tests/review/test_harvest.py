@@ -14,9 +14,11 @@ from harness.golden import load_golden_set
 from harness.judges.cards import read_card, write_card
 from harness.judges.human import read_labels_file
 from harness.judges.judgement import JudgeCard
+from harness.models import Message, Response
+from harness.models.tools import conversation_text
 from harness.record import read_record
 from harness.review.form import Form, Page
-from harness.review.harvest import golden_rows, preference_rows
+from harness.review.harvest import Harvest, golden_rows, preference_rows
 from harness.review.opinions import read_review
 from harness.review.seal import read_key
 
@@ -40,7 +42,11 @@ def test_targets_are_what_people_clearly_prefer_with_where_they_come_from(tmp_pa
     harvest = golden_rows(record, review, texts, owner="Ana")
     assert {number(row["variant_of"]) % 3 for row in harvest.rows} == {0}
     row = next(row for row in harvest.rows if row["variant_of"] == "case-000")
-    assert (row["id"], row["input"], row["target"]) == ("case-000-reviewed", "What about number 0?", "New answer 0.")
+    assert (row["id"], row["input"], row["target"]) == (
+        "refunds.case-000-reviewed",
+        "What about number 0?",
+        "New answer 0.",
+    )
     assert row["metadata"]["owner"] == "Ana"
     assert row["metadata"]["votes"] == {"candidate": 2, "tie": 0, "baseline": 0}
     assert row["metadata"]["model_digest"] == record.candidate.digest
@@ -53,6 +59,44 @@ def test_an_answer_that_is_preferred_but_less_safe_is_no_target(tmp_path, record
     harvest = golden_rows(record, msgspec.structs.replace(review, opinions=opinions), texts_of(record), owner="Ana")
     assert harvest.rows == ()
     assert harvest.left_out == {"preferred, but marked as less safe": 12}
+
+
+@pytest.mark.parametrize("make", ["golden", "preferences"])
+def test_what_a_row_cannot_hold_or_nobody_should_learn_is_left_out_and_counted(tmp_path, record, make):
+    review = reviewed(tmp_path, drawn(subject(12), ("ana",)), {"ana": lambda case: 1.0})
+    texts = texts_of(record)
+    turns = [Message(role="system", content="Be brief."), Message(role="user", content="What about number 1?")]
+    texts["prompt:refunds:case-001"] = Response(text=conversation_text(turns))
+    with_tools = conversation_text([Message(role="user", content="What?")], ("search",))
+    texts["prompt:refunds:case-002"] = Response(text=with_tools)
+    texts["c:case-003"] = Response(text="It ends in the", finish_reason="length")
+    # What was rejected may be cut off: nobody learns it.
+    texts["b:case-004"] = Response(text="It ends in the", finish_reason="length")
+    marked = tuple(
+        msgspec.structs.replace(one, marks={"safety": -1}) if one.case == "case-005" else one for one in review.opinions
+    )
+    review = msgspec.structs.replace(review, opinions=marked)
+    if make == "golden":
+        harvest = golden_rows(record, review, texts, owner="Ana")
+    else:
+        harvest = preference_rows(record, review, texts)
+    assert len(harvest.rows) == 8
+    assert harvest.left_out == {
+        "requests with several turns, a system prompt or tools: a row holds one question": 2,
+        "preferred, but cut off at max_tokens": 1,
+        "preferred, but marked as less safe": 1,
+    }
+
+
+def test_cases_of_two_sets_that_share_an_id_become_two_cases(tmp_path, record):
+    of = record.sets[0]
+    two = msgspec.structs.replace(record, sets=(of, msgspec.structs.replace(of, name="support/returns")))
+    review = reviewed(tmp_path, drawn(subject(12), ("ana",)), {"ana": lambda case: 1.0})
+    both = (*review.opinions, *(msgspec.structs.replace(one, set="support/returns") for one in review.opinions))
+    harvest = golden_rows(two, msgspec.structs.replace(review, opinions=both), texts_of(two), owner="Ana")
+    ids = {row["id"] for row in harvest.rows}
+    assert len(ids) == 24
+    assert {"refunds.case-000-reviewed", "support.returns.case-000-reviewed"} <= ids
 
 
 def test_preferences_are_the_models_own_texts_with_how_clear_people_were(tmp_path, record):
@@ -98,6 +142,18 @@ def test_the_new_golden_set_can_be_read_and_is_never_overwritten(imported, tmp_p
     assert all(case.metadata["owner"] == "Ana" for case in golden.cases)
     assert harness(command) == 4
     assert "not overwritten" in capsys.readouterr().err
+
+
+def test_a_golden_set_that_cannot_be_read_is_not_left_behind(imported, tmp_path, monkeypatch, capsys):
+    def bad(*_, **__):
+        return Harvest(
+            rows=({"id": "x", "input": "a", "target": "b"}, {"id": "x", "input": "c", "target": "d"}), left_out={}
+        )
+
+    monkeypatch.setattr("harness.review.harvest.golden_rows", bad)
+    assert harness(["review", "to-golden", RUN, "--set", "reviewed", "--owner", "Ana"]) == 4
+    assert "'x'" in capsys.readouterr().err
+    assert list((tmp_path / "golden_sets").iterdir()) == []
 
 
 def test_preferences_come_with_a_warning_of_the_leak(imported, tmp_path, capsys):
