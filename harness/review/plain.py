@@ -11,10 +11,24 @@ from harness.record import ModelIdentity
 #: What stands where something was hidden.
 HIDDEN = "▇▇▇"
 
-#: Assistants and model families that answers are known to name.
+# What follows a family's name: a version, a size, a kind ("Qwen2.5-7B-Instruct").
+_KIND = r"(?:\d+(?:\.\d+)?[BM]|Instruct|Chat|Base|Turbo|Mini|Nano|Opus|Sonnet|Haiku|Flash|Pro)"
+_VERSION = rf"(?:[ -]?v?\d+(?:\.\d+)*[a-z]?)?(?:[ -]{_KIND})*"
+
+#: Assistants and model families that answers are known to name. Words of other meanings ("phi") need a version.
 _FAMILIES = (
-    r"Chat-?GPT", r"GPT-?[345](?:\.\d)?o?", r"Claude", r"Gemini", r"Llama[ -]?\d?", r"Mi[sx]tral", r"Qwen\d?",
-    r"通义千问", r"DeepSeek", r"文心一言", r"Kimi", r"豆包", r"Smol ?LM\d?",
+    r"Chat-?GPT", r"GPT(?=[ -]?\d)", r"Claude", r"Gemini", r"Gemma", r"Phi(?=[ -]?\d)", r"Yi(?=-\d)", r"Llama",
+    r"Mi[sx]tral", r"Qwen", r"通义千问", r"千问", r"DeepSeek", r"文心一言", r"ERNIE(?: Bot)?", r"Kimi", r"豆包",
+    r"Doubao", r"Smol ?LM", r"(?:Chat)?GLM(?=-?\d)", r"ChatGLM", r"智谱清言", r"Intern ?LM", r"书生·?浦语",
+    r"Baichuan", r"百川(?:大模型|智能)", r"混元", r"讯飞星火",
+)  # fmt: skip
+
+#: Who makes them, in the maker's own letters: "meta" is a word too.
+_MAKERS = (
+    r"OpenAI", r"Anthropic", r"Google(?: DeepMind)?", r"DeepMind", r"Meta(?: AI)?", r"Mistral AI", r"Microsoft",
+    r"Hugging ?Face(?:TB)?", r"Alibaba(?: Cloud| Group)?", r"阿里云", r"阿里巴巴(?:集团)?", r"深度求索",
+    r"百度", r"Baidu", r"字节跳动", r"ByteDance", r"月之暗面", r"Moonshot AI", r"智谱(?:清言|AI|华章)?", r"Zhipu(?: ?AI)?", r"零一万物",
+    r"腾讯", r"Tencent", r"上海人工智能实验室", r"科大讯飞",
 )  # fmt: skip
 
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -56,15 +70,21 @@ class Veil:
         names = {name for one in identities if one is not None for name in _names(one)}
         own = [re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name))]
         self._own = [re.compile(rf"(?<!\w){name}(?!\w)", re.IGNORECASE) for name in own]
-        self._families = [re.compile(rf"(?<![A-Za-z0-9]){name}(?![A-Za-z0-9])", re.IGNORECASE) for name in _FAMILIES]
+        self._makers = [re.compile(rf"(?<![A-Za-z0-9]){name}(?![A-Za-z0-9])") for name in _MAKERS]
+        self._families = [
+            re.compile(rf"(?<![A-Za-z0-9]){name}{_VERSION}(?![A-Za-z0-9])", re.IGNORECASE) for name in _FAMILIES
+        ]
         self._listed = [re.compile(pattern) for pattern in hide]
 
     def over(self, answer: str, question: str) -> str:
-        """The answer without giveaways. A model family that the question itself speaks of is a subject, no giveaway."""
+        """The answer without giveaways. A model family that the question itself speaks of is a subject, no giveaway; so
+        are makers where it speaks of any.
+        """
         for pattern in (*self._listed, *self._own):
             answer = pattern.sub(HIDDEN, answer)
-        for pattern in self._families:
-            if not pattern.search(question):
+        subjects = [pattern for pattern in (*self._makers, *self._families) if pattern.search(question)]
+        for pattern in (*([] if subjects else self._makers), *self._families):
+            if pattern not in subjects:
                 answer = pattern.sub(HIDDEN, answer)
         return answer
 

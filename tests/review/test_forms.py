@@ -54,6 +54,33 @@ def test_names_are_blacked_out_but_for_those_that_the_question_speaks_of() -> No
     assert veil.over("Use triage in the clinic.", "How?") == "Use triage in the clinic."
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Qwen", "Qwen2.5-7B-Instruct", "Llama 3.1", "Llama-3.2-1B", "Gemma 2", "Phi-3.5", "GPT-4o", "GPT-4.1",
+        "Claude 3.5 Sonnet", "GLM-4", "ChatGLM3-6B", "InternLM2.5", "Yi-34B", "Baichuan2-13B-Chat", "SmolLM2-135M",
+        "DeepSeek-V3", "Mistral 7B", "智谱", "智谱清言", "OpenAI", "Anthropic", "Google", "Meta",
+        "Meta AI", "Mistral AI", "Microsoft", "Hugging Face", "HuggingFaceTB", "Alibaba Cloud", "阿里云", "阿里巴巴集团", "DeepSeek",
+    ],
+)  # fmt: skip
+def test_makers_and_whole_names_with_their_versions_are_blacked_out(names: str) -> None:
+    told = Veil(()).over(f"I was made by {names}. 我是{names}的模型。", "Who made you?")
+    assert told == f"I was made by {HIDDEN}. 我是{HIDDEN}的模型。"
+
+
+@pytest.mark.parametrize(
+    "text", ["The angle phi is 3.", "Zhang Yi won.", "Add a meta tag.", "metadata", "Googled it", "海纳百川有容乃大"]
+)
+def test_words_that_are_no_names_stay(text: str) -> None:
+    assert Veil(()).over(text, "Who?") == text
+
+
+def test_makers_are_a_subject_where_the_question_speaks_of_any() -> None:
+    veil = Veil(())
+    assert veil.over("Google owns it, not Claude.", "Is it Microsoft?") == f"Google owns it, not {HIDDEN}."
+    assert veil.over("Llama 3 is by Meta.", "Who made Llama 2?") == "Llama 3 is by Meta."
+
+
 def test_cases_with_the_same_answer_are_left_out_and_counted() -> None:
     record = run(20, same=5)
     texts = texts_of(record)
