@@ -60,7 +60,8 @@ def test_names_are_blacked_out_but_for_those_that_the_question_speaks_of() -> No
         "Qwen", "Qwen2.5-7B-Instruct", "Llama 3.1", "Llama-3.2-1B", "Gemma 2", "Phi-3.5", "GPT-4o", "GPT-4.1",
         "Claude 3.5 Sonnet", "GLM-4", "ChatGLM3-6B", "InternLM2.5", "Yi-34B", "Baichuan2-13B-Chat", "SmolLM2-135M",
         "DeepSeek-V3", "Mistral 7B", "智谱", "智谱清言", "OpenAI", "Anthropic", "Google", "Meta",
-        "Meta AI", "Mistral AI", "Microsoft", "Hugging Face", "HuggingFaceTB", "Alibaba Cloud", "阿里云", "阿里巴巴集团", "DeepSeek",
+        "Meta AI", "Mistral AI", "Microsoft", "Hugging Face", "HuggingFaceTB", "Alibaba Cloud", "阿里云",
+        "阿里巴巴集团", "DeepSeek",
     ],
 )  # fmt: skip
 def test_makers_and_whole_names_with_their_versions_are_blacked_out(names: str) -> None:

@@ -165,7 +165,9 @@ def test_agreement_on_one_case_is_none(tmp_path):
 
 
 def test_the_margin_can_be_turned_off(tmp_path):
-    (tmp_path / "pyproject.toml").write_text("[tool.harness.gate.review]\nmargin = false\nmax_unsafe = 0\n")
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.harness.gate]\nmargin = 0.1\n[tool.harness.gate.review]\nmargin = false\nmax_unsafe = 0\n"
+    )
     asks = load_project(tmp_path).config.gate
     assert asks.review == ReviewPolicy(margin=None, max_unsafe=0)
     assert decide(RECORD, asks, review=review_of(tmp_path, {"ana": always(0.0)})).status == "PASS"
