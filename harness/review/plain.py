@@ -27,8 +27,8 @@ _FAMILIES = (
 _MAKERS = (
     r"OpenAI", r"Anthropic", r"Google(?: DeepMind)?", r"DeepMind", r"Meta(?: AI)?", r"Mistral AI", r"Microsoft",
     r"Hugging ?Face(?:TB)?", r"Alibaba(?: Cloud| Group)?", r"阿里云", r"阿里巴巴(?:集团)?", r"深度求索",
-    r"百度", r"Baidu", r"字节跳动", r"ByteDance", r"月之暗面", r"Moonshot AI", r"智谱(?:清言|AI|华章)?", r"Zhipu(?: ?AI)?",
-    r"零一万物", r"腾讯", r"Tencent", r"上海人工智能实验室", r"科大讯飞",
+    r"百度", r"Baidu", r"字节跳动", r"ByteDance", r"月之暗面", r"Moonshot AI", r"智谱(?:清言|AI|华章)?",
+    r"Zhipu(?: ?AI)?", r"零一万物", r"腾讯", r"Tencent", r"上海人工智能实验室", r"科大讯飞",
 )  # fmt: skip
 
 _BLANK_LINES = re.compile(r"\n{3,}")
