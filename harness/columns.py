@@ -46,11 +46,14 @@ def shorten(text: str, columns: int) -> str:
 
 def fold(line: str, columns: int, indent: str = "    ") -> Iterator[str]:
     """The line in rows of at most so many columns, broken at blanks where there are any; later rows are indented."""
-    start = ""
+    # At most half of the row is indent, or nothing would be left for the text.
+    start, indent = "", indent[: max(0, columns // 2)]
     while columns_of(start + line) > columns:
         end = _break(line, columns - columns_of(start))
         yield start + line[:end].rstrip()
         line, start = line[end:].lstrip(), indent
+        if not line:
+            return
     yield start + line
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +54,12 @@ def test_folded_rows_fit_and_lose_nothing_but_blanks(text, columns):
 
 def test_rows_break_at_blanks_and_go_on_indented():
     assert list(fold("drops over 22.1% ruled out, 10 not", 20)) == ["drops over 22.1%", "    ruled out, 10", "    not"]
+
+
+@given(TEXTS, st.integers(-3, 30), st.integers(0, 40))
+def test_folding_ends_however_narrow_the_terminal_and_wide_the_indent(text, columns, indent):
+    rows = list(islice(fold(text, columns, " " * indent), 1000))
+    assert len(rows) <= len(text) + 1
+    assert "".join("".join(rows).split()) == "".join(text.split())
+    if columns >= 4:
+        assert all(columns_of(row) <= columns for row in rows)
