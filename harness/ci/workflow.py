@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import string
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ _DOWNLOAD = """\
       - uses: actions/download-artifact@v4
         with:
           name: travel
-          path: §{prefix}travel
+          path: §{travel}
 """
 _LFS = """\
         with:
@@ -103,8 +104,15 @@ class Workflow:
         both = self.road == "both"
         prefix = "" if self.folder == "." else f"{self.folder.rstrip('/')}/"
         return {
-            "folder": self.folder,
-            "prefix": prefix,
+            # Quoted for YAML, which reads JSON; commands are quoted for the shell besides.
+            "enter": _yaml(f"cd {shlex.quote(self.folder)}"),
+            "place": _yaml(self.folder),
+            "travel": _yaml(f"{prefix}travel"),
+            "state": _yaml(f"{prefix}.harness/"),
+            "told": _yaml(f"{prefix}{self.reports}/"),
+            "junit": _yaml(f"{prefix}junit.xml"),
+            # Nothing is posted of a run that is not what it says, or of a job that never began.
+            "verified": f"steps.{'begin' if self.road == 'gpu' else 'verify'}.outcome == 'success' && ",
             "package": _package(self.model, self.recipe),
             "train": "" if self.recipe is None else _part(self.site, "train"),
             "recipe": shlex.quote(self.recipe or ""),
@@ -118,6 +126,15 @@ class Workflow:
             "checkout": "" if both else _LFS,
             "download": _DOWNLOAD if both else "",
         }
+
+
+def _yaml(text: str) -> str:
+    """The text as a YAML string.
+
+    >>> _yaml('my "reports"')
+    '"my \\\\"reports\\\\""'
+    """
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _package(model: str, recipe: str | None) -> str:

@@ -73,6 +73,12 @@ class ModelOrCommand(click.Group):
     type=click.Path(path_type=Path),
     help="With --record: a TOML file with the policy to decide under, as [tool.harness.gate] or bare.",
 )
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --record: write the page for a pull request, of the verdict as it is decided now.",
+)
 @click.option("--aa", is_flag=True, help="Ask the baseline against itself, and keep how much it differs.")
 @click.pass_context
 def gate(
@@ -82,6 +88,7 @@ def gate(
     max_cost: float | None,
     record_path: Path | None,
     policy_file: Path | None,
+    summary: Path | None,
     aa: bool,
 ) -> int:
     """Decide whether MODEL (default: candidate) may ship.
@@ -100,13 +107,17 @@ def gate(
     if aa:
         from harness.cli.noise import measure_noise
 
-        if record_path is not None or policy_file is not None or max_cost is not None:
-            raise click.UsageError("--aa asks the baseline anew: leave --record, --policy and --max-cost out.")
+        if any(given is not None for given in (record_path, policy_file, summary, max_cost)):
+            raise click.UsageError(
+                "--aa asks the baseline anew: leave --record, --policy, --summary and --max-cost out."
+            )
         named = context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
         return measure_noise(project, model if named else None, baseline)
     if record_path is None:
         if policy_file is not None:
             raise click.UsageError("--policy decides an earlier run again: name it with --record.")
+        if summary is not None:
+            raise click.UsageError("--summary is of an earlier run: name it with --record. A new run writes its own.")
         return run_gate(project, model, baseline, max_cost)
     if max_cost is not None:
         raise click.UsageError("--max-cost limits what is asked, and --record asks nothing: leave one of them out.")
@@ -114,7 +125,7 @@ def gate(
         raise click.UsageError("--record names both models already: leave MODEL and --baseline out.")
     folder = record_folder(record_path)
     policy = policy_of(folder, project) if policy_file is None else read_policy(policy_file)
-    return decide_again(folder, policy, project.root).exit_code(policy)
+    return decide_again(folder, policy, project.root, summary=summary).exit_code(policy)
 
 
 gate.add_command(explain)
@@ -163,8 +174,14 @@ def suite_command(project: Project, model: str, baseline: str | None) -> list[st
     return command if baseline is None else [*command, f"--baseline={from_anywhere(baseline)}"]
 
 
-def decide_again(folder: Path, policy: GatePolicy, root: Path, *, shown: bool = False) -> Verdict:
-    """Decide the run in `folder`; say the verdict (in short where pytest has `shown` it), its proof, the next step."""
+def decide_again(
+    folder: Path, policy: GatePolicy, root: Path, *, shown: bool = False, summary: Path | None = None
+) -> Verdict:
+    """Decide the run in `folder`; say the verdict (in short where pytest has `shown` it), its proof, the next step.
+
+    `summary` is a file for the page that tells it on a pull request.
+    """
+    from harness.ci.files import write_page
     from harness.gate import decide
     from harness.record import read_record
     from harness.review.opinions import review_for
@@ -175,7 +192,9 @@ def decide_again(folder: Path, policy: GatePolicy, root: Path, *, shown: bool = 
     if shown:
         click.echo(f"gate:   {verdict.status}")
     else:
-        _say(folder, record, verdict, root)
+        page = _say(folder, record, verdict, root)
+        if summary is not None:
+            write_page(summary, page)
     click.echo(f"record: {_near(folder / 'record.json')}")
     if (folder / "index.html").is_file():
         click.echo(f"report: {_near(folder / 'index.html')}")
@@ -183,8 +202,8 @@ def decide_again(folder: Path, policy: GatePolicy, root: Path, *, shown: bool = 
     return verdict
 
 
-def _say(folder: Path, record: RunRecord, verdict: Verdict, root: Path) -> None:
-    """The verdict and the cases to read first; in a job of GitHub Actions there too."""
+def _say(folder: Path, record: RunRecord, verdict: Verdict, root: Path) -> str:
+    """Say the verdict and the cases to read first; in a job of GitHub Actions there too. Returns the page of it."""
     from harness.ci.comment import comment
     from harness.ci.console import SHOWN, worst_lines
     from harness.ci.github import MOST, Mute, on_github, tell
@@ -209,6 +228,7 @@ def _say(folder: Path, record: RunRecord, verdict: Verdict, root: Path) -> None:
     page = comment(record, verdict, texts)
     for command in tell(record, verdict, worst, page, environ=os.environ, root=root):
         click.echo(command)
+    return page
 
 
 def today() -> str:

@@ -29,6 +29,7 @@ def test_names_the_answer(case, response):
 ROADS = ("gpu", "record", "both")
 SITES = ("github", "gitlab")
 
+SAME = "github.event.pull_request.head.repo.full_name == github.repository"
 #: What the steps of the workflow may ask, as a function of whether a step failed and of what became of the named ones.
 CONDITIONS = {
     None: lambda failed, outcomes: not failed,
@@ -37,7 +38,13 @@ CONDITIONS = {
     "${{ !cancelled() && steps.verify.outcome == 'success' }}": lambda failed, outcomes: (
         outcomes["verify"] == "success"
     ),
-    "${{ !cancelled() && github.event_name == 'pull_request' }}": lambda failed, outcomes: True,
+    # In a pull request from the same repository.
+    f"${{{{ !cancelled() && steps.begin.outcome == 'success' && {SAME} }}}}": lambda failed, outcomes: (
+        outcomes["begin"] == "success"
+    ),
+    f"${{{{ !cancelled() && steps.verify.outcome == 'success' && {SAME} }}}}": lambda failed, outcomes: (
+        outcomes["verify"] == "success"
+    ),
 }
 
 
@@ -135,6 +142,14 @@ class Job:
         return done.returncode
 
 
+#: How a run's files are packed, by name.
+COPIED = (
+    "for file in record.json texts.json.gz review.json index.html summary.md summary.json; do",
+    'if [ -f "$run/$file" ]; then cp "$run/$file" travel/run/; fi',
+    "done",
+)
+
+
 def written(repository: Path, *arguments: str) -> dict[str, Any]:
     assert run(["ci", "init", *arguments]) == 0
     return yaml.safe_load((repository / ".github/workflows/model-gate.yml").read_text(encoding="utf-8"))
@@ -194,6 +209,70 @@ def test_a_second_run_replaces_its_comment_instead_of_adding_one(repository):
     )
 
 
+def test_the_verdict_of_an_earlier_job_is_never_posted(repository):
+    workflow = written(repository, "--road=gpu", "--model=scripted:new.jsonl", "--baseline=scripted:old.jsonl")
+    folder, artifacts = clone(repository, "gpu"), repository.parent / "artifacts"
+    first = Job(folder, artifacts / "1")
+    assert first.run(workflow["jobs"]["gate"], workflow["defaults"]), first.log
+    first.asked.unlink()
+    # The next pull request breaks before its gate, on a runner that keeps what it has.
+    (folder / "golden_sets" / "facts.jsonl").write_text("{")
+    second = Job(folder, artifacts / "2")
+    assert not second.run(workflow["jobs"]["gate"], workflow["defaults"])
+    assert second.statuses["Gate"] is None
+    assert list(folder.glob("reports/*/summary.md"))
+    assert second.statuses["Comment on the pull request"] == 0, second.log
+    assert not second.asked.exists()
+    assert not (artifacts / "2").exists()
+
+
+def test_a_page_that_came_with_the_run_is_written_anew_before_it_is_posted(repository):
+    arguments = ("--model=scripted:new.jsonl", "--baseline=scripted:old.jsonl")
+    artifacts = repository.parent / "artifacts"
+    assert Job(clone(repository, "gpu"), artifacts).run(
+        (both := written(repository, *arguments))["jobs"]["gate"], both["defaults"]
+    )
+    shutil.copytree(artifacts / "travel", repository / "travel")
+    for place in ("travel", "travel/run", "travel/other"):
+        (repository / place).mkdir(exist_ok=True)
+        (repository / place / "summary.md").write_text("a forged page")
+    # Today's suites leave no run of their own: what is posted is the decision's.
+    (repository / "suites" / "test_facts.py").unlink()
+    (repository / "suites").rmdir()
+    workflow = written(repository, "--road=record", "--force", *arguments)
+    plain = clone(repository, "plain")
+    job = Job(plain, artifacts)
+    job.run(workflow["jobs"]["decide"], workflow["defaults"])
+    asked = job.asked.read_text().splitlines()
+    posted = re.fullmatch(r"pr comment 5 --body-file (\S+)", asked[1])[1]
+    assert "## ✅ PASS" in (plain / posted).read_text(encoding="utf-8"), job.log
+    assert not [file for file in plain.rglob("summary.md") if "forged" in file.read_text(encoding="utf-8")]
+
+
+def test_the_key_of_a_blind_review_does_not_travel(repository):
+    workflow = written(repository, "--model=scripted:new.jsonl", "--baseline=scripted:old.jsonl")
+    steps = workflow["jobs"]["gate"]["steps"]
+    script = next(step["run"] for step in steps if step.get("name") == "Pack the record")
+    pipeline = Workflow(site="gitlab", road="both", model="scripted:new.jsonl").text()
+    assert all(line in [told.strip() for told in pipeline.splitlines()] for line in COPIED)
+    assert all(line in [told.strip() for told in script.splitlines()] for line in COPIED)
+    run_ = repository / "run"
+    for name in (
+        "record.json",
+        "texts.json.gz",
+        "review.json",
+        "index.html",
+        "review/ana.key.json",
+        "review/returned/x",
+    ):
+        (run_ / name).parent.mkdir(parents=True, exist_ok=True)
+        (run_ / name).write_text(name)
+    (repository / "travel" / "run").mkdir(parents=True)
+    subprocess.run(["bash", "-eo", "pipefail", "-c", "run=run\n" + "\n".join(COPIED)], cwd=repository, check=True)
+    packed = [str(file.relative_to(repository / "travel")) for file in (repository / "travel").rglob("*.*")]
+    assert sorted(packed) == ["run/index.html", "run/record.json", "run/review.json", "run/texts.json.gz"]
+
+
 def test_a_run_that_was_changed_on_its_way_decides_nothing(repository):
     workflow = written(repository, "--model=scripted:new.jsonl", "--baseline=scripted:old.jsonl")
     artifacts = repository.parent / "artifacts"
@@ -206,6 +285,7 @@ def test_a_run_that_was_changed_on_its_way_decides_nothing(repository):
     assert decide.statuses["Verify every digest"] != 0
     assert decide.statuses["Decide again, by today's policy"] is None
     assert decide.statuses["Today's checks on those answers"] is None
+    assert decide.statuses["Comment on the pull request"] is None
 
 
 def test_a_gate_that_leaves_no_record_packs_nothing_not_even_an_old_one(repository):
@@ -361,6 +441,34 @@ def test_a_project_below_the_repositorys_root_works_in_its_own_folder(repository
         if "path" in step.get("with", {})
     ]
     assert set(paths) == {"models/assistant/travel"}
+
+
+@pytest.mark.parametrize("folder", ["ml project", "it's: #1", 'say "hi"'])
+def test_folders_with_blanks_and_quotes_are_quoted_where_they_stand(folder):
+    github = yaml.safe_load(Workflow(site="github", road="both", folder=folder, reports="my reports").text())
+    assert github["defaults"]["run"]["working-directory"] == folder
+    paths = [
+        step["with"]["path"]
+        for job in github["jobs"].values()
+        for step in job["steps"]
+        if "path" in step.get("with", {})
+    ]
+    assert set(paths) == {f"{folder}/travel"}
+    gitlab = yaml.safe_load(
+        Workflow(site="gitlab", road="both", folder=folder, reports="my reports", recipe="a: b.yaml").text()
+    )
+    for name in ("gate", "decide"):
+        enter = gitlab[name]["script"][0]
+        assert all(isinstance(line, str) for line in gitlab[name]["script"])
+        assert (
+            subprocess.run(
+                ["bash", "-c", f'cd() {{ printf %s "$1"; }}\n{enter}'], capture_output=True, text=True
+            ).stdout
+            == folder
+        )
+        assert gitlab[name]["artifacts"]["reports"]["junit"] == f"{folder}/junit.xml"
+    assert gitlab["decide"]["artifacts"]["paths"] == [f"{folder}/my reports/"]
+    assert gitlab["gate"]["cache"]["paths"] == [f"{folder}/.harness/"]
 
 
 @pytest.mark.parametrize("name", ["a\nb", "${{ secrets.TOKEN }}"])
