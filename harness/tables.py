@@ -8,20 +8,18 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from harness.cells import neutral
 from harness.columns import without_sequences
 from harness.errors import RecordError
 from harness.models import Response
 from harness.record import TABLE_COLUMNS, RunRecord, table_rows
 from harness.report.visible import visible
 
-#: A spreadsheet takes a cell that begins so for a formula, the wide forms too; blanks before it are no protection.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-
 
 def write_csv(file: Path, record: RunRecord, texts: Mapping[str, Response]) -> int:
     """Write the rows of `table_rows` as CSV; returns how many.
 
-    UTF-8 with the mark by which spreadsheets know it. Text that looks like a formula gets an apostrophe in front, and
+    UTF-8 with the mark by which spreadsheets know it. Text that looks like a formula gets an apostrophe before it, and
     what a terminal would obey is spelled out or left away.
     """
     count = 0
@@ -57,8 +55,7 @@ def write_parquet(file: Path, record: RunRecord, texts: Mapping[str, Response]) 
 def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
-    text = visible(without_sequences(value))
-    return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA) else text
+    return neutral(visible(without_sequences(value)))
 
 
 def _whole(file: Path, write: Callable[[Path], None]) -> None:

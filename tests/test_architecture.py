@@ -45,7 +45,7 @@ FLOORS = (
     {"models"},
     {"stats"},
     {"config"},
-    {"answers", "columns", "reviewing", "yamlfile"},
+    {"answers", "cells", "columns", "reviewing", "yamlfile"},
     {"errors"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -92,6 +92,7 @@ PURE = (
     "slices.py",
     "pathtable.py",
     "worst.py",
+    "cells.py",
     "columns.py",
     "explain.py",
     "waivers.py",

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
+from harness import cells
 from harness.errors import ReviewError
 from harness.review.form import Form
 from harness.review.words import DIMENSIONS, Language
@@ -44,8 +45,6 @@ _HOW: dict[Language, dict[str, str]] = {
 }
 _COLUMNS = {title.casefold(): name for titles in _TITLES.values() for name, title in titles.items()}
 
-#: What makes a spreadsheet compute; an apostrophe of the text's own is doubled.
-_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠']")
 #: What a spreadsheet takes for a number, a date, a time or a truth, and shows in a way of its own: 007, 1e5, 03-04.
 _VALUE = re.compile(
     r"(?=.*\d)[\d\s.,:;/%€$£¥()+\-年月日时分秒]*(?:e[+-]?\d+|[ap]m)?|true|false"
@@ -60,12 +59,18 @@ def neutral(cell: str) -> str:
     >>> neutral("=HYPERLINK(1)"), neutral("007"), neutral("30 days")
     ("'=HYPERLINK(1)", "'007", '30 days')
     """
-    return f"'{cell}" if _FORMULA.match(cell) or (len(cell) < 60 and _VALUE.fullmatch(cell) and cell) else cell
+    return f"'{cell}" if _is_value(cell) else cells.neutral(cell)
 
 
 def restored(cell: str) -> str:
     """What `neutral` was given; what people typed stays as it is."""
-    return cell[1:] if cell.startswith("'") and neutral(cell[1:]) == cell else cell
+    return cell[1:] if cell.startswith("'") and _is_value(cell) else cells.restored(cell)
+
+
+def _is_value(cell: str) -> bool:
+    """Is it a value and no formula, whatever apostrophes of its own stand before it?"""
+    plain = cell.lstrip("'")
+    return 0 < len(plain) < 60 and _VALUE.fullmatch(plain) is not None and cells.neutral(plain) == plain
 
 
 def write_csv(form: Form, language: Language = "en") -> str:
@@ -143,8 +148,8 @@ def _tables(rows: Iterator[list[str]], columns: Sequence[str], where: str) -> It
             continue
         if len(row) > len(columns) and any(cell.strip() for cell in row[len(columns) :]):
             raise ReviewError(f"{where}: row {number} has more cells than there are titles. Save it as CSV again.")
-        cells = {name: restored(cell) for name, cell in zip(columns, row, strict=False) if name}
-        yield cells | {"row": str(number)}
+        told = {name: restored(cell) for name, cell in zip(columns, row, strict=False) if name}
+        yield told | {"row": str(number)}
 
 
 def _column(title: str) -> str:
