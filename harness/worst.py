@@ -1,11 +1,15 @@
-"""The cases to read first: broken red lines, then what the baseline answered better, each set in turn. Pure."""
+"""The cases to read first: broken red lines, then what the baseline answered better, each set in turn. Pure.
+
+Terminal, jobs, pull requests and the report all take them from here.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.judges.judgement import JudgedSet, Judgement
 from harness.models import Response
 from harness.record import CaseResult, Role, RunRecord, SetResult
 from harness.verdict import SetVerdict, Verdict
@@ -18,44 +22,115 @@ _ACCOUNT = re.compile(r"\n\s*\+\s+(?:where|and)\b")
 class WorstCase:
     """A case that speaks against the candidate. The texts are as the models wrote them: not safe to show yet.
 
-    `why` is what the first failed test found; `candidate` and `baseline` are the first answers, None where the record
-    holds none.
+    `why` is what the first failed test found, or the judge's reason where only a judge has seen the case (`judged`) and
+    no line is known; `candidate` and `baseline` are the first answers, None where the record holds none.
     """
 
     set: str
     case: str
     file: str
-    line: int
+    line: int | None
     broken: bool
     why: str
     candidate: str | None
     baseline: str | None
+    judged: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where it stands, to be clicked or copied."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
 def worst_cases(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response], most: int) -> tuple[WorstCase, ...]:
     """At most so many, worst first. `texts` are the record's, by store key.
 
-    The set that lost most speaks first; sets with answers to read come before those that only have scores. What
-    somebody answers for is left out.
+    Broken red lines, then what checks found worse, then what only a judge has seen and likes less. The set that lost
+    most speaks first; sets with answers to read come before those that only have scores. What somebody answers for is
+    left out.
     """
-    by_set = {found.name: found for found in verdict.sets}
-    found: list[WorstCase] = []
-    for broken in (True, False):
-        queues = [(of, cases) for of in record.sets if (cases := _of_set(of, by_set.get(of.name), broken=broken))]
-        queues.sort(key=lambda queue: (not _is_read(queue[1][0]), -len(queue[1]), queue[0].name))
-        for readable in (True, False):
-            waiting = [queue for queue in queues if _is_read(queue[1][0]) is readable]
-            for i in range(most):
-                found += [_told(of, cases[i], broken, texts) for of, cases in waiting if i < len(cases)]
-                if len(found) >= most:
-                    return tuple(found[:most])
-    return tuple(found)
+    return tuple(
+        _told(one, texts) if isinstance(one, _Checked) else _heard(one, texts) for one in _found(record, verdict, most)
+    )
+
+
+def worst_names(record: RunRecord, verdict: Verdict, most: int) -> tuple[tuple[str, str], ...]:
+    """The same cases by the names of set and case."""
+    return tuple(
+        (one.of.name, one.case.case) if isinstance(one, _Checked) else (one.of.set, one.judgement.case)
+        for one in _found(record, verdict, most)
+    )
 
 
 def count_worst(record: RunRecord, verdict: Verdict) -> int:
     """How many there are in all."""
+    return sum(len(queue.cases) for queues in _queues(record, verdict) for queue in queues)
+
+
+def only_judged(record: RunRecord) -> tuple[tuple[JudgedSet, Judgement], ...]:
+    """The pairs that no check was asked about, each with what the first judge said of it."""
+    checked = {(of.name, case.case) for of in record.sets for case in of.cases if case.tests}
+    heard: dict[tuple[str, str], tuple[JudgedSet, Judgement]] = {}
+    for one in record.judged:
+        for judgement in one.judgements:
+            heard.setdefault((one.set, judgement.case), (one, judgement))
+    return tuple(found for names, found in heard.items() if names not in checked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    of: SetResult
+    case: CaseResult
+    broken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    of: JudgedSet
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """The cases of one set that are bad in the same way, worst first."""
+
+    set: str
+    read: bool
+    cases: Sequence[_Checked | _Judged]
+
+
+def _found(record: RunRecord, verdict: Verdict, most: int) -> list[_Checked | _Judged]:
+    found: list[_Checked | _Judged] = []
+    for queues in _queues(record, verdict):
+        for readable in (True, False):
+            waiting = [queue for queue in queues if queue.read is readable]
+            for i in range(most):
+                found += [queue.cases[i] for queue in waiting if i < len(queue.cases)]
+                if len(found) >= most:
+                    return found[:most]
+    return found
+
+
+def _queues(record: RunRecord, verdict: Verdict) -> Iterator[list[_Queue]]:
+    """Red lines, checks, judges: of each the sets in their order."""
     by_set = {found.name: found for found in verdict.sets}
-    return sum(len(_of_set(of, by_set.get(of.name), broken=broken)) for of in record.sets for broken in (True, False))
+    for broken in (True, False):
+        queues = [
+            _Queue(of.name, _is_read(cases[0]), [_Checked(of, case, broken) for case in cases])
+            for of in record.sets
+            if (cases := _of_set(of, by_set.get(of.name), broken=broken))
+        ]
+        yield sorted(queues, key=_rank)
+    lost: dict[str, list[_Judged]] = {}
+    for of, judgement in only_judged(record):
+        waived = by_set[of.set].waived if of.set in by_set else ()
+        if judgement.preferred == "baseline" and judgement.case not in waived:
+            lost.setdefault(of.set, []).append(_Judged(of, judgement))
+    yield sorted((_Queue(name, read=True, cases=judged) for name, judged in lost.items()), key=_rank)
+
+
+def _rank(queue: _Queue) -> tuple[bool, int, str]:
+    return not queue.read, -len(queue.cases), queue.set
 
 
 def _of_set(of: SetResult, found: SetVerdict | None, *, broken: bool) -> list[CaseResult]:
@@ -78,7 +153,8 @@ def _is_read(case: CaseResult) -> bool:
     return any(case.answers.values())
 
 
-def _told(of: SetResult, case: CaseResult, broken: bool, texts: Mapping[str, Response]) -> WorstCase:
+def _told(one: _Checked, texts: Mapping[str, Response]) -> WorstCase:
+    of, case = one.of, one.case
     missed = [test for test in case.tests if test.candidate < 1]
     # A red line that broke says more than a rate test that was missed as well.
     missed.sort(key=lambda test: test.lane != "red_line")
@@ -90,10 +166,27 @@ def _told(of: SetResult, case: CaseResult, broken: bool, texts: Mapping[str, Res
         case=case.case,
         file=of.path,
         line=case.line,
-        broken=broken,
+        broken=one.broken,
         why=why,
         candidate=_text(case, "candidate", texts),
         baseline=_text(case, "baseline", texts),
+    )
+
+
+def _heard(one: _Judged, texts: Mapping[str, Response]) -> WorstCase:
+    said = one.judgement
+    reasons = [order.reason for order in (said.first, said.second) if order is not None and order.reason]
+    candidate, baseline = said.answers or ("", "")
+    return WorstCase(
+        set=one.of.set,
+        case=said.case,
+        file=one.of.path,
+        line=None,
+        broken=False,
+        why=reasons[0] if reasons else f"{one.of.judge.name} prefers the baseline's answer",
+        candidate=texts[candidate].text if candidate in texts else None,
+        baseline=texts[baseline].text if baseline in texts else None,
+        judged=True,
     )
 
 

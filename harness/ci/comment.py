@@ -13,7 +13,7 @@ from harness.report.numbers import change, percent
 from harness.report.visible import one_line
 from harness.report.words import Words
 from harness.verdict import Criterion, SetVerdict, Verdict
-from harness.worst import WorstCase, count_worst, worst_cases
+from harness.worst import WorstCase, count_worst, only_judged, worst_cases
 
 #: Bytes of the whole page. GitHub takes 65,536 characters of a comment, and a megabyte of a step's summary.
 LARGEST = 60_000
@@ -50,10 +50,7 @@ def _top(word: Word, record: RunRecord, verdict: Verdict) -> Iterator[str]:
     yield f"## {_SIGNS[word]} {word}: {inline(headline(word, record, Words()))}"
     yield ""
     versus = "compared with nothing" if record.baseline is None else f"against {code(record.baseline.label)}"
-    rated = sum(one.n for one in verdict.sets)
-    fell, rose = (sum(len(cases) for cases in which) for which in _changed(verdict.sets))
-    counted = f": {rated:,} cases, {fell:,} worse, {rose:,} better" if record.baseline is not None else ""
-    yield f"{code(record.candidate.label)} {versus}{counted}."
+    yield f"{code(record.candidate.label)} {versus}{_counted(record, verdict)}."
     yield ""
     if word == "PARTIAL":
         yield f"No verdict: {inline(record.partial or '')}"
@@ -73,6 +70,20 @@ def _top(word: Word, record: RunRecord, verdict: Verdict) -> Iterator[str]:
 
 def _row(criterion: Criterion) -> str:
     return f"| {criterion.status} | {inline(criterion.name)} | {inline(criterion.reason, 240)} |"
+
+
+def _counted(record: RunRecord, verdict: Verdict) -> str:
+    if record.baseline is None:
+        return ""
+    if not record.sets and record.judged:
+        # Where a judge alone has seen them, the pairs speak.
+        preferred = [judgement.preferred for _, judgement in only_judged(record)]
+        worse, better = preferred.count("baseline"), preferred.count("candidate")
+        told = f"the baseline's answer is preferred in {worse:,}, the candidate's in {better:,}"
+        return f": {len(preferred):,} cases, {told}"
+    rated = sum(one.n for one in verdict.sets)
+    fell, rose = (sum(len(cases) for cases in which) for which in _changed(verdict.sets))
+    return f": {rated:,} cases, {fell:,} worse, {rose:,} better"
 
 
 def _changed(sets: Iterable[SetVerdict]) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
@@ -98,7 +109,7 @@ def _cases(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response], r
 
 def _case(case: WorstCase) -> str:
     lane = "red line, " if case.broken else ""
-    place = code(f"{case.file}:{case.line}")
+    place = code(case.place)
     return f"* {code(case.set)} {code(case.case)} ({lane}{place}): {inline(case.why, 240)}"
 
 

@@ -32,7 +32,7 @@ def worst_lines(cases: Sequence[WorstCase], total: int, columns: int) -> Iterato
     for case in cases:
         lane = "red line: " if case.broken else ""
         head = f"  {lane}{plain(case.set)}: {plain(case.case)}"
-        place = plain(f"{case.file}:{case.line}")
+        place = plain(case.place)
         # The place is to be clicked or copied: whole, on a line of its own, however long.
         yield from (Line(_inert(row), head=True) for row in fold(head, width - 2))
         yield Line(f"    {place}")

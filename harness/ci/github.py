@@ -63,7 +63,7 @@ def annotate(
     shown = worst[: MOST - 1]
     total = count_worst(record, verdict)
     for i, case in enumerate(shown):
-        kind = "red line broken" if case.broken else "newly missed"
+        kind = "red line broken" if case.broken else "judged worse" if case.judged else "newly missed"
         rest = f"baseline: {plain(case.baseline)}\n" if case.baseline is not None else ""
         rest += f"candidate: {plain(case.candidate)}" if case.candidate is not None else ""
         more = (

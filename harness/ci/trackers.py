@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.config import Tracker
 from harness.record import RunRecord
 from harness.verdict import Verdict
-from harness.worst import count_worst
+from harness.worst import count_worst, only_judged
 
 
 def track(trackers: Sequence[Tracker], record: RunRecord, verdict: Verdict, state: Path) -> Iterator[str]:
@@ -35,10 +35,11 @@ def track(trackers: Sequence[Tracker], record: RunRecord, verdict: Verdict, stat
 
 def numbers(record: RunRecord, verdict: Verdict) -> dict[str, float]:
     """What is tracked: 1 for a PASS, the cases that changed, and of every set its rates and the change, as shares."""
+    won = sum(judgement.preferred == "candidate" for _, judgement in only_judged(record))
     told: dict[str, float] = {
         "gate/pass": float(verdict.status == "PASS"),
         "gate/worse": float(count_worst(record, verdict)),
-        "gate/better": float(sum(len(one.gained) for one in verdict.sets)),
+        "gate/better": float(sum(len(one.gained) for one in verdict.sets) + won),
     }
     for one in verdict.sets:
         versus = one.against_baseline

@@ -13,6 +13,7 @@ from harness.record import CaseResult, Role, RunRecord, SetResult
 from harness.report.opinions import Opinion, Preferred, opinions_of
 from harness.report.visible import one_line, shown, visible
 from harness.verdict import SetVerdict, Verdict
+from harness.worst import worst_names
 
 #: What happened to a case, in the order of the page. Red lines (broken, held) stand apart from rated cases: regressed
 #: and improved against the baseline, and without a change missed or passed. Of a case that only a judge has seen: lost
@@ -22,9 +23,6 @@ FATES: tuple[Fate, ...] = (
     "broken", "regressed", "lost", "missed", "improved", "won", "unread", "held", "tied", "passed",
 )  # fmt: skip
 _JUDGED: dict[Preferred, Fate] = {"baseline": "lost", "candidate": "won", "tie": "tied", "unread": "unread"}
-#: Worse than the baseline, by checks or by a judge; worst first.
-WORSE: tuple[Fate, ...] = ("broken", "regressed", "lost")
-
 #: Characters of one text that the page holds; beyond it, the texts file beside the record does.
 LONGEST = 250_000
 
@@ -129,24 +127,11 @@ def cases_of(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response])
     return tuple(case for fate in FATES for case in sorted_cases[fate])
 
 
-def worst(cases: Iterable[Case], most: int) -> tuple[Case, ...]:
-    """The cases to read first: broken red lines, then newly missed ones, one of each set in turn.
-
-    Sets whose cases have answers to read come before those that only have scores.
-    """
-    queues: dict[tuple[int, str], list[Case]] = {}
-    for case in cases:
-        if case.line.fate in WORSE and not case.line.waived:
-            queues.setdefault((WORSE.index(case.line.fate), case.line.set), []).append(case)
-    found: list[Case] = []
-    for rank in range(len(WORSE)):
-        waiting = [queue for (of, _), queue in sorted(queues.items()) if of == rank]
-        # The set that lost most speaks first; choices by likelihood have no answers to read.
-        waiting.sort(key=lambda queue: (queue[0].detail.answers == {}, -len(queue)))
-        readable = [queue for queue in waiting if queue[0].detail.answers]
-        for queues_now in (readable, [queue for queue in waiting if queue not in readable]):
-            found += [queue[i] for i in range(most) for queue in queues_now if i < len(queue)]
-    return tuple(found[:most])
+def worst(cases: Iterable[Case], record: RunRecord, verdict: Verdict, most: int) -> tuple[Case, ...]:
+    """Of these cases those to read first, as `harness.worst` names them."""
+    by_name = {(case.line.set, case.line.case): case for case in cases}
+    names = ((visible(of), visible(case)) for of, case in worst_names(record, verdict, most))
+    return tuple(by_name[name] for name in names if name in by_name)
 
 
 def _told(of: SetResult, found: SetVerdict | None) -> Sequence[tuple[Fate, CaseResult]]:

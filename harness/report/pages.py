@@ -182,7 +182,7 @@ def build_page(
         wording=_wording(cases) if not record.judged and record.baseline is not None else None,
         cases=cases,
         counts=counts,
-        first=tuple(_first(case) for case in worst(cases, READ_FIRST)),
+        first=tuple(_first(case) for case in worst(cases, record, verdict, READ_FIRST)),
         red_lines=red,
         clean_sheet=percent(zero_failures_bound(red)) if red and not counts["broken"] else "",
         changes=changes_of(record, words),

@@ -106,7 +106,7 @@ def test_the_cases_to_read_first_take_the_sets_in_turn() -> None:
     big, small = many("big", 60, fell=30), many("small", 60, fell=2)
     record = run(golden("big", big, red=frozenset({"big-00005"})), golden("small", small))
     page = page_of(record, texts_of({"big": big, "small": small}))
-    assert [case.line.case for case in worst(page.cases, 5)] == [
+    assert [case.line.case for case in worst(page.cases, record, decide(record, record.policy), 5)] == [
         "big-00005", "big-00000", "small-00000", "big-00001", "small-00001",
     ]  # fmt: skip
     assert page.first[0].fate == "broken"
@@ -120,8 +120,13 @@ def test_sets_without_answers_to_read_come_after_those_with_some() -> None:
     silent = msgspec.structs.replace(
         silent, cases=tuple(msgspec.structs.replace(case, answers={}) for case in silent.cases)
     )
-    page = page_of(run(silent, golden("said", said)), texts_of({"said": said}))
-    assert [case.line.set for case in worst(page.cases, 3)] == ["said", "chosen", "chosen"]
+    record = run(silent, golden("said", said))
+    page = page_of(record, texts_of({"said": said}))
+    assert [case.line.set for case in worst(page.cases, record, decide(record, record.policy), 3)] == [
+        "said",
+        "chosen",
+        "chosen",
+    ]
 
 
 def test_sets_show_rates_the_paired_change_and_where_it_is_drawn() -> None:
