@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
+#: What Chromium is called on different systems.
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 ON_REQUEST = ("slow", "vllm", "browser", "gpu")
 
 
@@ -15,3 +21,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests that need one: Playwright runs once in a process."""
+    from playwright.sync_api import sync_playwright
+
+    found = next((path for path in map(shutil.which, CHROMIUM) if path), None)
+    assert found is not None, "no Chromium on this machine: run .ci/chromium, or apt-get install chromium"
+    with sync_playwright() as playwright:
+        # CI runs as root, where Chromium has no sandbox.
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()

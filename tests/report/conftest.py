@@ -1,24 +1,10 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import NAMES, Reader, copied
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    assert found is not None, "no Chromium on this machine: run .ci/chromium, or apt-get install chromium"
-    with sync_playwright() as playwright:
-        # CI runs as root, where Chromium has no sandbox.
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+from browsing import Reader, copied
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +16,7 @@ from harness.review.seal import read_key
 
 pytestmark = pytest.mark.browser
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 READY = "body[data-ready]"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    assert found is not None, "no Chromium on this machine: run .ci/chromium, or apt-get install chromium"
-    with sync_playwright() as playwright:
-        # CI runs as root, where Chromium has no sandbox.
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 class Desk:
