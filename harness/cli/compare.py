@@ -73,7 +73,7 @@ def compare(
     from harness.report.html import write_page
     from harness.scorefiles.comparison import comparison_record
     from harness.scorefiles.pairing import pair
-    from harness.scorefiles.reading import read_scores
+    from harness.scorefiles.reading import read_scores, refuse_unknown
     from harness.scorefiles.values import Columns
 
     if not ends[0] < ends[1]:
@@ -91,6 +91,7 @@ def compare(
     )
     policy = _policy(policy_file, margin, improve)
     ours, theirs = read_scores(candidate, columns), read_scores(baseline, columns)
+    refuse_unknown(columns, (ours, theirs))
     pairing = pair(ours, theirs, sets=sets, missing=missing)
     now = datetime.datetime.now(datetime.UTC)
     project = load_project(Path.cwd())

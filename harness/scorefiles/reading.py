@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import ScoreFileError
+from harness.errors import ScoreFileError, unknown_name
 from harness.scorefiles import inspect_log, lm_eval, tables
 from harness.scorefiles.text import as_json
 from harness.scorefiles.values import Columns, ScoredSet, ScoreFile
@@ -54,6 +54,15 @@ def read_scores(path: Path, columns: Columns) -> ScoreFile:
         digest=parts[0].digest if len(parts) == 1 else _joint_digest(path, files, parts),
         sets=tuple(sets),
     )
+
+
+def refuse_unknown(columns: Columns, files: Sequence[ScoreFile]) -> None:
+    """Refuse a name under `lower_is_better` that nothing was scored by: overlooked, it would turn the verdict round."""
+    known = {name for file in files for one in file.sets for name in (one.metric, one.metric.partition(",")[0])}
+    kind = "score column" if all(file.tool == "table" for file in files) else "metric"
+    for name in columns.lower_is_better:
+        if name not in known:
+            raise ScoreFileError(f"--lower-is-better: {unknown_name(kind, name, known)}")
 
 
 def _found_in(folder: Path) -> list[Path]:

@@ -128,6 +128,16 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(capsys, arguments, status,
     assert not Path("reports").exists()
 
 
+@pytest.mark.parametrize("typed", ["WER", "zz"])
+def test_a_lower_is_better_that_names_no_score_is_refused(capsys, typed):
+    for name in ("a.csv", "b.csv"):
+        Path(name).write_text(f"id,wer\nq1,0.1\nq2,{0.2 if name == 'a.csv' else 0.3}\n")
+    assert run(["compare", "a.csv", "b.csv", "--score", "wer", "--lower-is-better", typed]) == 4
+    said = capsys.readouterr().err
+    assert said == f"harness: error: --lower-is-better: unknown score column {typed!r}: Known: wer\n"
+    assert not Path("reports").exists()
+
+
 def test_an_improve_that_names_no_set_is_invalid(capsys):
     assert run(["compare", table("a.csv", [1, 1]), table("b.csv", [1, 0]), "--improve", "refunds"]) == 11
     assert "no set 'refunds' in the run" in capsys.readouterr().out
