@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from harness.cli.status import FAILED, INTERRUPTED, INVALID, PASSED, USAGE
-from harness.errors import GenerationError, HarnessError, JudgeError, PromotionRefused, Unanswered
+from harness.errors import GenerationError, HarnessError, PromotionRefused, Unanswered
 
 COMMANDS = {
     "init": "harness.cli.init:init",
@@ -100,7 +100,7 @@ def exit_status(error: HarnessError) -> int:
     """1 for a refusal, 11 for an engine or comparison that broke, 4 for what was typed or written."""
     if isinstance(error, PromotionRefused):
         return FAILED
-    return INVALID if isinstance(error, GenerationError | JudgeError | Unanswered) else USAGE
+    return INVALID if isinstance(error, GenerationError | Unanswered) else USAGE
 
 
 def _fail(message: str, status: int, context: click.Context | None = None) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import JudgeError, unknown_name
+from harness.errors import Invalid, JudgeError, unknown_name
 from harness.judges.prompts import Pair
 
 #: What tools call the same thing; the first name is ours.
@@ -64,12 +64,13 @@ def read_answers(path: Path) -> AnswerFile:
 def pair_answers(candidate: AnswerFile, baseline: AnswerFile) -> list[Pair]:
     """Pairs by id, in the order of the candidate's file.
 
-    Raises JudgeError for an id that only one file has, and for inputs that differ.
+    Raises Invalid for an id that only one file has, and for inputs that differ: the comparison could not be trusted.
+    JudgeError for a row without an input.
     """
     for ours, theirs in ((candidate, baseline), (baseline, candidate)):
         missing = [name for name in ours.rows if name not in theirs.rows]
         if missing:
-            raise JudgeError(
+            raise Invalid(
                 f"{theirs.path}: {len(missing)} of the {len(ours.rows)} answers of {ours.path} have no partner, the "
                 f"first {missing[0]!r} (line {ours.lines[missing[0]]}). No pair is dropped: complete the file."
             )
@@ -78,7 +79,7 @@ def pair_answers(candidate: AnswerFile, baseline: AnswerFile) -> list[Pair]:
         other = baseline.rows[name]
         asked, too = str(row.get("input") or ""), str(other.get("input") or "")
         if asked and too and asked != too:
-            raise JudgeError(
+            raise Invalid(
                 f"{candidate.path}:{candidate.lines[name]}: {name!r} was asked something else than in {baseline.path}:"
                 f"{baseline.lines[name]}. Pair answers to the same input."
             )

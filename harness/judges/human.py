@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from harness.errors import JudgeError, StatisticsError, unknown_name
+from harness.errors import Invalid, JudgeError, StatisticsError, unknown_name
 from harness.generation import Progress
 from harness.judges.asking import Judged, judge_pairs
 from harness.judges.judgement import HumanAgreement, Judgement
@@ -120,7 +120,7 @@ def compare_labels(judged: dict[str, Judgement], labels: Sequence[LabelledPair])
     if len(cases) < len(by_pair):
         notes.append(f"{len(by_pair) - len(cases)} labelled pairs could not be read by the judge and are left out")
     if not cases:
-        raise JudgeError("the judge could read none of the pairs that people labelled, so nothing can be compared.")
+        raise Invalid("the judge could read none of the pairs that people labelled, so nothing can be compared.")
     if len(cases) < ENOUGH_LABELS:
         notes.append(f"{len(cases)} labelled pairs are few: agreement says something from {ENOUGH_LABELS} on")
     ours = [read[case] for case in cases]

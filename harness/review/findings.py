@@ -10,7 +10,7 @@ from itertools import combinations
 import msgspec
 import numpy as np
 
-from harness.errors import JudgeError, StatisticsError
+from harness.errors import Invalid, JudgeError, StatisticsError
 from harness.judges.human import LabelledPair, Winner, compare_labels
 from harness.judges.judgement import HumanAgreement, Judgement
 from harness.record import RunRecord
@@ -301,7 +301,7 @@ def _judge(review: Review, name: str, digest: str, judged: Mapping[Name, Judgeme
         if not labels:
             raise JudgeError("no case of the random sample was judged by both")
         human = compare_labels({_id(of): j for of, j in judged.items()}, labels)
-    except JudgeError as error:
+    except (JudgeError, Invalid) as error:
         note = str(error)
     return JudgeFinding(
         judge=name,

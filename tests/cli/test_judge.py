@@ -130,30 +130,35 @@ def test_recorded_judgements_need_no_answers(capsys):
         (["judge", "run", "--judge=replay:no.jsonl"], "there is no file no.jsonl"),
         (["judge", "run", "--judge=nobody"], "unknown judge 'nobody'"),
         (["judge", "run", "--judge=reference", "--margin=0.7"], "lies between 0 and 0.5"),
+        (["judge", "run", "--judge=replay:bad.jsonl"], "bad.jsonl:1: first: unknown winner 'nobody'"),
+        (["judge", "card", "nobody"], "unknown judge 'nobody'"),
         (["judge", "card", "reference"], "so it has no card"),
+        (["judge", "grade", "one.jsonl", "--judge=reference"], "gives no grades"),
     ],
 )
 def test_what_cannot_be_done_is_told_without_a_traceback(arguments, told, capsys):
-    assert run(arguments) in (4, 11)
+    Path("bad.jsonl").write_text('{"case": "a", "first": "nobody", "second": "tie"}\n', encoding="utf-8")
+    answers("one.jsonl", ["a"])
+    assert run(arguments) == 4
     assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "told", "status"),
     [
-        ("{", "new.jsonl:2: not JSON"),
-        ('{"id": "q0", "output": "x"}', "new.jsonl:2: 'q0' stands on line 1 already"),
-        ('{"id": "q1", "outptu": "x"}', "unknown key 'outptu': did you mean 'output'"),
-        ('{"output": "x"}', "new.jsonl:2: neither an id nor an input"),
-        ('{"id": "q1", "input": "?", "output": "x", "answer": "y"}', "output and answer mean the same"),
-        ('{"id": "q9", "input": "?", "output": "x"}', "have no partner, the first 'q9' (line 2)"),
+        ("{", "new.jsonl:2: not JSON", 4),
+        ('{"id": "q0", "output": "x"}', "new.jsonl:2: 'q0' stands on line 1 already", 4),
+        ('{"id": "q1", "outptu": "x"}', "unknown key 'outptu': did you mean 'output'", 4),
+        ('{"output": "x"}', "new.jsonl:2: neither an id nor an input", 4),
+        ('{"id": "q1", "input": "?", "output": "x", "answer": "y"}', "output and answer mean the same", 4),
+        ('{"id": "q9", "input": "?", "output": "x"}', "have no partner, the first 'q9' (line 2)", 11),
     ],
 )
-def test_a_bad_answer_file_is_named_by_its_line(line, told, capsys):
+def test_a_bad_answer_file_is_named_by_its_line(line, told, status, capsys):
     answers("old.jsonl", ["a"])
     with Path(answers("new.jsonl", ["b"])).open("a", encoding="utf-8") as file:
         file.write(line + "\n")
-    assert run(["judge", "run", "new.jsonl", "old.jsonl", "--judge=reference"]) == 11
+    assert run(["judge", "run", "new.jsonl", "old.jsonl", "--judge=reference"]) == status
     assert told in capsys.readouterr().err
 
 
@@ -208,7 +213,7 @@ def test_an_unfit_judge_has_a_card_that_says_so_and_status_1(longer_judge, capsy
 def test_a_label_that_is_none_is_named_by_its_line(longer_judge, row, told, capsys):
     first = '{"id": "p", "input": "?", "a": "1", "b": "2", "winner": "a", "rater": "ana"}'
     Path("human.jsonl").write_text(f"{first}\n{row}\n", encoding="utf-8")
-    assert run(["judge", "card", "known", "--labels", "human.jsonl"]) == 11
+    assert run(["judge", "card", "known", "--labels", "human.jsonl"]) == 4
     err = capsys.readouterr().err
     assert "human.jsonl:2" in err
     assert told in err
