@@ -72,14 +72,7 @@ def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None, r
     people = review_criteria(record, policy, review)
     criteria = [*_complete(record, policy, sets, groups), *red, *compared, *budgets, *_suites(record), *people]
     if not compared and not any(c.name == "complete" for c in criteria):
-        criteria.append(
-            Criterion(
-                name="complete",
-                status="INVALID",
-                summary="nothing was compared",
-                reason="Nothing was compared: no set has a rated case. Add golden cases, then run again.",
-            )
-        )
+        criteria.append(_nothing(record))
     return Verdict(
         status=worst([criterion.status for criterion in criteria]),
         run_id=record.run_id,
@@ -92,6 +85,19 @@ def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None, r
         groups=tuple(group_verdict(one, criteria) for one in groups),
         waivers=tuple(account(policy, day, used, _run(record) if policy.waivers else ())),
     )
+
+
+def _nothing(record: RunRecord) -> Criterion:
+    """There is no comparison that a verdict could rest on."""
+    summary = "nothing was compared"
+    reason = "Nothing was compared: no set has a rated case. Add golden cases, then run again."
+    if any(one.judge.kind == "reference" for one in record.judged):
+        summary = "answers were compared by similarity alone (reference): advisory"
+        reason = (
+            "Answers were compared by similarity alone (reference), which is advisory and never a criterion. "
+            "Name a judge, or add golden cases, then run again."
+        )
+    return Criterion(name="complete", status="INVALID", summary=summary, reason=reason)
 
 
 def _run(record: RunRecord) -> set[tuple[str, str | None]]:

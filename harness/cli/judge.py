@@ -93,7 +93,7 @@ def run(
     from harness.gate import decide
     from harness.judgedfiles import judge_files, judge_recorded, judged_record
     from harness.judges.answers import read_answers
-    from harness.judges.cards import read_card
+    from harness.judges.cards import next_step, read_card
     from harness.judges.summary import summarise
     from harness.record import write_record
     from harness.report.html import write_page
@@ -141,6 +141,8 @@ def run(
         click.echo(visible(line))
     click.echo(f"record: {_near(folder / 'record.json')}")
     click.echo(f"report: {_near(page)}")
+    if verdict.status == "INVALID" and (step := next_step(ref, card)) is not None:
+        click.echo(visible(f"next: {step}"))
     return verdict.exit_code(record.policy)
 
 

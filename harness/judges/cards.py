@@ -52,6 +52,15 @@ def write_card(folder: Path, card: JudgeCard) -> Path:
     return file
 
 
+def next_step(judge: JudgeRef, card: JudgeCard | None) -> str | None:
+    """What to do where no gate may rest on this judge for want of a card; None where it has one."""
+    if judge.kind == "reference":
+        return "no verdict rests on a similarity, so this is advisory: name a judge with --judge"
+    if judge.kind == "replay":
+        return 'recorded judgements have no card: [tool.harness.gate] on_unfit_judge = "warn" lets them decide'
+    return f"harness judge card {judge.name}" if card is None else None
+
+
 def unfit_because(
     judge: JudgeRef, card: JudgeCard | None, summary: PairSummary, contestants: Iterable[ModelRef] = ()
 ) -> tuple[str, ...]:

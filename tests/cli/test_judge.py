@@ -118,6 +118,26 @@ def test_recorded_judgements_need_no_answers(capsys):
     assert "INVALID: new against old" in out
     assert "orders disagree: 16 for the answer shown first, 0 for the second" in out
     assert "the judge is position-biased" in out
+    assert 'next: recorded judgements have no card: [tool.harness.gate] on_unfit_judge = "warn" lets them decide' in out
+
+
+def test_recorded_judgements_decide_where_the_policy_lets_them(capsys):
+    rows = [{"case": f"q{i}", "first": "candidate", "second": "candidate"} for i in range(40)]
+    Path("judged.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    Path("pyproject.toml").write_text('[tool.harness.gate]\non_unfit_judge = "warn"\n', encoding="utf-8")
+    assert run(["judge", "run", "--judge=replay:judged.jsonl"]) == 0
+    out = capsys.readouterr().out
+    assert "warning: the judge replay:judged.jsonl has n" in out
+    assert "next:" not in out
+
+
+def test_a_similarity_is_called_advisory_and_says_what_to_do(capsys):
+    new, old = answers("new.jsonl", ["right"] * 40, target="right"), answers("old.jsonl", ["no"] * 40, target="right")
+    assert run(["judge", "run", new, old, "--judge=reference"]) == 11
+    out = capsys.readouterr().out
+    assert "answers were compared by similarity alone (reference): advisory" in out
+    assert "nothing was compared" not in out
+    assert "next: no verdict rests on a similarity, so this is advisory: name a judge with --judge" in out
 
 
 @pytest.mark.parametrize(
