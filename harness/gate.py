@@ -92,7 +92,7 @@ def _nothing(record: RunRecord) -> Criterion:
     summary = "nothing was compared"
     reason = "Nothing was compared: no set has a rated case. Add golden cases, then run again."
     if any(one.judge.kind == "reference" for one in record.judged):
-        summary = "answers were compared by similarity alone (reference): advisory"
+        summary = "compared by similarity alone (reference): advisory"
         reason = (
             "Answers were compared by similarity alone (reference), which is advisory and never a criterion. "
             "Name a judge, or add golden cases, then run again."

@@ -135,7 +135,7 @@ def test_a_similarity_is_called_advisory_and_says_what_to_do(capsys):
     new, old = answers("new.jsonl", ["right"] * 40, target="right"), answers("old.jsonl", ["no"] * 40, target="right")
     assert run(["judge", "run", new, old, "--judge=reference"]) == 11
     out = capsys.readouterr().out
-    assert "answers were compared by similarity alone (reference): advisory" in out
+    assert "compared by similarity alone (reference): advisory" in out
     assert "nothing was compared" not in out
     assert "next: no verdict rests on a similarity, so this is advisory: name a judge with --judge" in out
 
