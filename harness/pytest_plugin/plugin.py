@@ -106,6 +106,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     pytest.skip(NO_MODEL)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Why nothing was asked, also with -q, where pytest only counts what was skipped."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    unasked = sum(isinstance(report.longrepr, tuple) and NO_MODEL in report.longrepr[2] for report in skipped)
+    if unasked:
+        terminalreporter.ensure_newline()
+        terminalreporter.write_line(f"{unasked} not asked: {NO_MODEL}")
+
+
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> GoldenCase:
     """The golden case: `case.input`, `case.target`, `case.tags`, `case.metadata`."""

@@ -120,6 +120,14 @@ def test_without_a_model_golden_tests_are_skipped_with_a_hint(project):
     assert result.ret == 0
 
 
+def test_without_a_model_a_quiet_run_says_once_why_all_was_skipped(project):
+    result = project.run("suites", "-q")
+    assert [line for line in result.outlines if "--model=REF" in line] == [
+        "6 not asked: golden cases need a model to answer them: add --model=REF (candidate, smollm2, a PEFT folder, …)"
+    ]
+    assert result.ret == 0
+
+
 def test_whole_set_fixtures_plan_their_whole_set_also_under_k(project):
     project.facts(60, checks=[{"includes": "answer"}])
     project.write(
