@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class HarnessError(Exception):
@@ -121,3 +122,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     hint = f" did you mean {close[0]!r}?" if close else ""
     listed = ", ".join(names) if names else "none"
     return f"unknown {kind} {name!r}:{hint} Known: {listed}"
+
+
+def looked_in(root: Path) -> str:
+    """Where a file that was named was looked for: the current folder and the project's, one where they are the same."""
+    return " or ".join(dict.fromkeys((str(Path.cwd()), str(root.resolve()))))

@@ -124,9 +124,10 @@ def _complete(
         reason = "Nothing to compare: the run has no baseline. Name one with --baseline."
         yield invalid("no baseline: nothing to compare", reason)
     elif record.baseline.digest == record.candidate.digest:
-        both = f"{record.candidate.label} and {record.baseline.label} are the same weights"
+        what = "answers" if record.candidate.engine == "file" else "weights"
+        both = f"{record.candidate.label} and {record.baseline.label} are the same {what}"
         reason = f"{both}: nothing can be compared. Name another candidate or baseline."
-        yield invalid("candidate and baseline are the same weights", reason)
+        yield invalid(f"candidate and baseline are the same {what}", reason)
     for parity in record.parity:
         if parity.fault is not None:
             reason = f"T14, {parity.model}: {parity.fault}"

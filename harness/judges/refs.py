@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from harness.config import HarnessConfig, JudgeConfig
-from harness.errors import JudgeError, ModelError, unknown_name
+from harness.errors import JudgeError, ModelError, looked_in, unknown_name
 from harness.judges.judgement import JudgeIdentity, JudgeKind, JudgeMode
 from harness.judges.prompts import prompt_digest
 from harness.judges.rubric import Rubric, load_rubric
@@ -238,7 +238,7 @@ def _replayed(text: str, root: Path) -> JudgeRef:
     file = Path(text.removeprefix(REPLAY)).expanduser()
     path = next((p for p in (file, root / file) if p.is_file()), None)
     if path is None:
-        raise JudgeError(f"{text}: there is no file {file} in {Path.cwd()} or {root}. Name recorded judgements.")
+        raise JudgeError(f"{text}: there is no file {file} in {looked_in(root)}. Name recorded judgements.")
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from harness.config import EndpointConfig, VllmConfig
-from harness.errors import ModelError
+from harness.errors import ModelError, looked_in
 from harness.models import digests
 
 
@@ -223,7 +223,7 @@ def _scripted(text: str, name: str, root: Path) -> ModelRef:
     path = _existing(name, root)
     if path is None or not path.is_file():
         raise ModelError(
-            f"{text}: there is no file {name} in {Path.cwd()} or {root}. "
+            f"{text}: there is no file {name} in {looked_in(root)}. "
             'A scripted model is a JSONL file with rows {"input": …, "output": …} or {"id": …, "output": …}.'
         )
     digest = digests.file_digest(path)
@@ -383,7 +383,7 @@ def _existing(name: str, root: Path) -> Path | None:
 def _folder(name: str, root: Path) -> Path:
     path = _existing(name, root)
     if path is None or not path.is_dir():
-        raise ModelError(f"{name}: no such adapter folder in {Path.cwd()} or {root}.")
+        raise ModelError(f"{name}: no such adapter folder in {looked_in(root)}.")
     return path
 
 
@@ -398,6 +398,8 @@ def _unresolvable(text: str, path: Path | None, names: list[str]) -> str:
     known = sorted({*names, SMOLLM2})
     close = difflib.get_close_matches(text, known, n=1, cutoff=0.6)
     hint = f" Did you mean {close[0]!r}?" if close else ""
+    if text == "candidate":
+        hint = " Train one first: harness train RECIPE."
     hub = f" For a hub model write hf:{text}." if _HUB_ID.fullmatch(text) else ""
     return (
         f"no model {text!r}: it is neither in the registry nor a folder.{hint}{hub} "

@@ -182,6 +182,19 @@ def test_a_bad_answer_file_is_named_by_its_line(line, told, status, capsys):
     assert told in capsys.readouterr().err
 
 
+def test_a_file_that_is_in_neither_place_names_a_place_once(capsys):
+    assert run(["judge", "run", "--judge=replay:no.jsonl"]) == 4
+    assert f"there is no file no.jsonl in {Path.cwd()}. Name" in capsys.readouterr().err
+
+
+def test_one_file_of_answers_twice_is_told_as_the_same_answers(capsys):
+    same = answers("same.jsonl", ["yes", "no"], target="yes")
+    assert run(["judge", "run", same, same, "--judge=reference"]) == 11
+    out = capsys.readouterr().out
+    assert "candidate and baseline are the same answers" in out
+    assert "weights" not in out
+
+
 def test_files_of_other_tools_are_read():
     Path("new.json").write_text(json.dumps([{"instruction": "Say it.", "output": "it", "generator": "n"}]))
     Path("old.json").write_text(json.dumps([{"instruction": "Say it.", "output": "that", "generator": "o"}]))

@@ -163,6 +163,7 @@ def test_an_adapter_trained_on_another_base_is_refused_before_anything_is_loaded
         ("tgi:base", "unknown kind of model 'tgi'. Known: hf:"),
         ("a.txt", r"a file, not a model folder. For a scripted model write scripted:a\.txt"),
         ("empty", r"neither adapter_config\.json .* nor config\.json"),
+        ("candidate", r"no model 'candidate'.* Train one first: harness train RECIPE\. There is: "),
         ("scripted:nothing.jsonl", "there is no file nothing.jsonl"),
         ("hf:empty", r"has no config\.json"),
         ("hf:base+nothing", "nothing: no such adapter folder"),

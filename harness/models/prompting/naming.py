@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import ModelError
+from harness.errors import ModelError, looked_in
 from harness.models.prompting.layers import Layer, Prompting, load_prompting
 from harness.models.prompting.settings import WHAT
 from harness.models.refs import MODEL_FILES, ModelRef
@@ -50,7 +50,7 @@ def _found(text: str, root: Path) -> Path:
     folder = next((place.parent for place in (path, root / path) if place.parent.is_dir()), None)
     names = sorted(one.name for one in folder.iterdir() if one.name.endswith(MODEL_FILES)) if folder else []
     there = f" In {folder} there is: {', '.join(names)}." if names else ""
-    raise ModelError(f"{text}: there is no such {WHAT} in {Path.cwd()} or {root}.{there}")
+    raise ModelError(f"{text}: there is no such {WHAT} in {looked_in(root)}.{there}")
 
 
 def _beside(named: str, folder: Path, is_name: Callable[[str], bool]) -> str:
