@@ -255,11 +255,14 @@ def to_golden(run: str, name: str, owner: str) -> None:
     from harness.review.opinions import reviewed_record
 
     project = load_project(Path.cwd())
+    file = project.golden_sets / f"{name}.jsonl"
+    if not file.resolve().is_relative_to(project.golden_sets.resolve()):
+        raise ReviewError(f"--set {name}: lies outside {_near(project.golden_sets)}. Give a name below it: refunds.")
     folder = run_folder(project, run)
     record, found = reviewed_record(folder)
     harvest = golden_rows(record, found, read_texts(folder, record), owner=owner)
     _write_rows(
-        project.golden_sets / f"{name}.jsonl",
+        file,
         harvest,
         lambda unfinished: load_golden_set(unfinished, root=project.golden_sets),
     )

@@ -144,6 +144,14 @@ def test_the_new_golden_set_can_be_read_and_is_never_overwritten(imported, tmp_p
     assert "not overwritten" in capsys.readouterr().err
 
 
+def test_a_golden_set_is_never_written_outside_the_golden_sets(imported, tmp_path, capsys):
+    assert harness(["review", "to-golden", RUN, "--set", "../outside", "--owner", "Ana"]) == 4
+    assert "lies outside golden_sets" in capsys.readouterr().err
+    assert not (tmp_path / "outside.jsonl").exists()
+    assert harness(["review", "to-golden", RUN, "--set", "support/inside", "--owner", "Ana"]) == 0
+    assert (tmp_path / "golden_sets" / "support" / "inside.jsonl").exists()
+
+
 def test_a_golden_set_that_cannot_be_read_is_not_left_behind(imported, tmp_path, monkeypatch, capsys):
     def bad(*_, **__):
         return Harvest(
