@@ -208,6 +208,8 @@ def _read_csv(data: bytes, where: str) -> Returned:
             ),
             at,
         )
+    if not any(one.done for one in given.values()):
+        raise ReviewError(f"{where}: no page is answered: the empty form, not the answers. Import what came back.")
     return Returned(
         file=where,
         digest=hashlib.sha256(data).hexdigest(),

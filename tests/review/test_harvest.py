@@ -164,6 +164,13 @@ def test_a_golden_set_that_cannot_be_read_is_not_left_behind(imported, tmp_path,
     assert list((tmp_path / "golden_sets").iterdir()) == []
 
 
+def test_an_empty_spreadsheet_replaces_no_review(imported, capsys):
+    before = read_review(imported)
+    assert harness(["review", "import", str(imported / "review" / "forms" / "review-ana.csv")]) == 4
+    assert "no page is answered" in capsys.readouterr().err
+    assert read_review(imported) == before
+
+
 def test_preferences_come_with_a_warning_of_the_leak(imported, tmp_path, capsys):
     assert harness(["review", "to-preferences", RUN, "--out", "pairs.jsonl"]) == 0
     assert "Trained on, they measure nothing any more" in capsys.readouterr().out
