@@ -74,5 +74,5 @@ def test_a_file_is_graded_once_and_what_cannot_be_read_is_listed(tmp_path, monke
     assert "mean grade 3" in out
     assert "unread: 1: q2" in out
     assert [row["grade"] for row in json.loads(Path("grades.json").read_text())] == [4, 2, None]
-    assert run(["judge", "grade", "new.jsonl", "--judge=reference"]) == 11
+    assert run(["judge", "grade", "new.jsonl", "--judge=reference"]) == 4
     assert "gives no grades" in capsys.readouterr().err
