@@ -15,8 +15,10 @@ from harness.cli.status import PASSED
 from harness.errors import ReviewError
 
 if TYPE_CHECKING:
-    from harness.config import Project
+    from harness.config import GatePolicy, Project
+    from harness.gate import Verdict
     from harness.review.harvest import Harvest
+    from harness.review.replaced import Replaced
     from harness.review.seal import Key, Mode
     from harness.review.words import Language
 
@@ -65,7 +67,8 @@ def review() -> None:
 @click.option("--keep-format", is_flag=True, help="Leave bullets, headings and bold letters as they are.")
 @click.option("--seed", type=int, help="Draw by this seed. Whoever knows it can unblind. Default: a secret one.")
 @click.option("--to", "to", type=click.Path(path_type=Path), help="Folder of the forms. Default: forms/ in the run's.")
-@click.option("--replace", is_flag=True, help="Start over: the earlier forms can no longer be imported.")
+@click.option("--replace", is_flag=True, help="Start over: earlier forms and answers are set aside, and "
+              "count no more.")  # fmt: skip
 def export(
     run: str,
     reviewers: str,
@@ -94,7 +97,9 @@ def export(
 
     from harness.config import load_project
     from harness.review.blinding import blind
-    from harness.review.seal import refuse_second, set_aside, write_key
+    from harness.review.opinions import kept_as
+    from harness.review.replaced import set_aside
+    from harness.review.seal import refuse_second, write_key
     from harness.review.sending import read_rubric, write_forms
     from harness.review.subject import Drawing, of_disputes, of_rows, of_run
 
@@ -125,15 +130,15 @@ def export(
         show_target=show_target,
     )
     if not replace:
-        refuse_second(folder, subject.name)
+        refuse_second(folder, subject.name, kept_as(subject.name))
     written = write_forms(drawn, to or folder / "review" / "forms", spoken, said)
     # Last: an export that failed before has taken nobody's key out of use.
-    if replace:
-        set_aside(folder, subject.name)
+    files = [file for pair in written for file in pair]
+    aside = set_aside(folder, subject.name, now, files) if replace else None
     key = write_key(folder, drawn.key)
     pool, chosen = subject.pool, subject.chosen
-    for form, files in zip(drawn.forms, written, strict=True):
-        click.echo(f"{form.reviewer}: {len(form.pages)} pages: {', '.join(str(_near(file)) for file in files)}")
+    for form, own in zip(drawn.forms, written, strict=True):
+        click.echo(f"{form.reviewer}: {len(form.pages)} pages: {', '.join(str(_near(file)) for file in own)}")
     reasons: dict[str, int] = {}
     for one in chosen:
         reasons[one.why] = reasons.get(one.why, 0) + 1
@@ -141,6 +146,12 @@ def export(
     if pool.same:
         click.echo(f"left out: {pool.same} whose two answers read the same")
     click.echo(f"key: {_near(key)} (keep it here; never send it)")
+    if aside is not None:
+        click.echo(f"set aside: {', '.join(sorted(file.name for file in aside.iterdir()))}: now in {_near(aside)}")
+        if (aside / kept_as("review")).is_file():
+            # The page must not go on telling what people said before.
+            verdict, _ = _retell(project, folder)
+            click.echo(f"gate: {verdict.status}, without the earlier answers")
     click.echo("next: send each reviewer one of their two files; then harness review import FILES…")
 
 
@@ -158,6 +169,7 @@ def import_(files: tuple[Path, ...]) -> int:
     from harness.record import read_record, read_texts
     from harness.review.findings import findings
     from harness.review.opinions import joined, kept_as, read_review, unblind, write_review
+    from harness.review.replaced import find_replaced
     from harness.review.returned import read_returned
     from harness.review.seal import find_key
     from harness.review.sending import keep_labels, keep_returned
@@ -169,6 +181,9 @@ def import_(files: tuple[Path, ...]) -> int:
     for one in returned:
         place = find_key(project.reports, one.form)
         if place is None:
+            earlier = find_replaced(project.reports, one.form)
+            if earlier is not None:
+                raise ReviewError(f"{one.file}: {_of_earlier(earlier)}")
             raise ReviewError(
                 f"{one.file}: answers to a form of another project or run: no key below {_near(project.reports)} has "
                 f"form {one.form}. Import it where the forms were exported."
@@ -223,6 +238,8 @@ def status(run: str | None) -> None:
         click.echo(str(_near(folder)))
         for key in keys_in(folder):
             found = read_review(folder, kept_as(key.name))
+            if found is not None and key.name != "adjudication" and found.seal != key.seal:
+                found = None  # answers to forms that were out before these
             settled = {(*one.name, one.reviewer) for one in found.adjudicated} if found is not None else set()
             readers = {} if found is None else {reader.name: reader for reader in found.readers}
             click.echo(f"  {key.name}, {key.created[:10]}:")
@@ -308,9 +325,17 @@ def _reviewed_folder(project: Project, run: str) -> Path:
 
 def _decide(project: Project, folder: Path) -> int:
     """Decide the run again with its review, and write its report again under the same policy."""
+    from harness.cli.gate import decide_again
+
+    _, policy = _retell(project, folder)
+    return decide_again(folder, policy, project.root).exit_code(policy)
+
+
+def _retell(project: Project, folder: Path) -> tuple[Verdict, GatePolicy]:
+    """Write the run's report and summary by today's review and policy; the verdict that they tell, and the policy."""
     from harness.ci.comment import comment
     from harness.ci.files import write_comment
-    from harness.cli.gate import decide_again, policy_of, today
+    from harness.cli.gate import policy_of, today
     from harness.gate import decide
     from harness.record import read_record, read_texts
     from harness.report.html import write_page
@@ -322,7 +347,21 @@ def _decide(project: Project, folder: Path) -> int:
     texts = read_texts(folder, record)
     write_page(folder, record, verdict, texts, project.config.language, review)
     write_comment(folder, comment(record, verdict, texts))
-    return decide_again(folder, policy, project.root).exit_code(policy)
+    return verdict, policy
+
+
+def _of_earlier(export: Replaced) -> str:
+    """Why answers to a replaced form cannot be imported, and where those lie that were."""
+    told = (
+        f"made for an earlier export of run {export.run_id}, which was replaced on {export.on}. Nothing was imported. "
+    )
+    if export.name == "adjudication":
+        told += "What was imported of that export before still counts. "
+    elif export.answers is None:
+        told += "Of that export nothing had been imported. "
+    else:
+        told += f"Answers of it lie in {_near(export.answers)}, and count no more. "
+    return told + f"Have the newer form answered: harness review status {export.run_id} names it."
 
 
 def _write_rows(file: Path, harvest: Harvest, check: Callable[[Path], object] = lambda file: None) -> None:

@@ -54,8 +54,8 @@ class People:
 
 
 def people_of(review: Review | None, record: RunRecord, words: Words) -> People | None:
-    """The review as values for the page; None where there is none of pairs."""
-    if review is None or review.mode != "pairs":
+    """The review as values for the page; None where there is none of pairs, or nothing came back yet."""
+    if review is None or review.mode != "pairs" or not review.readers:
         return None
     found = findings(review, record)
     rate = found.rate

@@ -18,12 +18,9 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
     asks = policy.review
     if asks is None:
         return
-    if review is None:
+    if review is None or not review.readers:
         if asks.required:
-            told = "The policy demands a human review, and nobody's answers were imported"
-            yield _said(
-                "INVALID", "no human review", f"{told}: harness review export {record.run_id} --reviewers NAMES."
-            )
+            yield _missing(record, review)
         return
     if not review.is_of(record) or review.mode != "pairs":
         yield _said(
@@ -81,6 +78,19 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
         )
         return
     yield from _answers(review, asks, found)
+
+
+def _missing(record: RunRecord, review: Review | None) -> Criterion:
+    told = "The policy demands a human review, and nobody's answers were imported"
+    if review is None:
+        return _said("INVALID", "no human review", f"{told}: harness review export {record.run_id} --reviewers NAMES.")
+    names = ", ".join(review.invited)
+    return _said(
+        "INVALID",
+        f"no human review yet: waiting for {names}",
+        f"{told} yet. Forms are out since {review.created[:10]}; still open: {names}. harness review status "
+        f"{review.run_id} tells how far they are.",
+    )
 
 
 def _answers(review: Review, asks: ReviewPolicy, found: Findings) -> Iterator[Criterion]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ import msgspec
 from harness.errors import ReviewError
 from harness.record import RECORD_FILE, RunRecord, read_record
 from harness.review.returned import Given, Returned, check
-from harness.review.seal import Key, Mode, Slot
+from harness.review.seal import FOLDER, KEY_ENDING, REPLACED, Key, Mode, Slot, read_key
 from harness.review.selection import Why
 
 REVIEW_FILE = "review.json"
@@ -79,9 +79,9 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Review(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """People's word on one run. It holds for exactly these models (`models`: candidate, baseline) and texts.
 
-    `invited` are all who got a form; `readers` those who sent something back. `adjudicated` are the opinions of whoever
-    settled what reviewers disagreed on. `pool` counts the cases that could have been drawn, `same` those left out
-    because both answers read the same. `digest` is of all the rest.
+    `invited` are all who got a form; `readers` those who sent something back, nobody where all is still out.
+    `adjudicated` are the opinions of whoever settled what reviewers disagreed on. `pool` counts the cases that could
+    have been drawn, `same` those left out because both answers read the same. `digest` is of all the rest.
     """
 
     run_id: str
@@ -160,20 +160,29 @@ def joined(
     old = [] if before is None else [reader for reader in before.readers if reader.name not in names]
     said = [] if before is None else [one for one in before.opinions if one.reviewer not in names]
     return _digested(
-        Review(
-            run_id=key.run_id,
-            texts_digest=key.texts_digest,
-            models=key.models,
-            mode=key.mode,
-            seal=key.seal,
-            created=key.created,
-            pool=key.pool,
-            same=key.same,
-            invited=tuple(form.reviewer for form in key.forms),
+        msgspec.structs.replace(
+            awaited(key),
             readers=tuple(sorted([*old, *(reader for reader, _ in found)], key=lambda reader: reader.name)),
             opinions=(*said, *(opinion for _, opinions in found for opinion in opinions)),
             adjudicated=() if before is None else before.adjudicated,
         )
+    )
+
+
+def awaited(key: Key) -> Review:
+    """The review of which nothing has come back yet."""
+    return Review(
+        run_id=key.run_id,
+        texts_digest=key.texts_digest,
+        models=key.models,
+        mode=key.mode,
+        seal=key.seal,
+        created=key.created,
+        pool=key.pool,
+        same=key.same,
+        invited=tuple(form.reviewer for form in key.forms),
+        readers=(),
+        opinions=(),
     )
 
 
@@ -216,28 +225,57 @@ def read_review(folder: Path, name: str = REVIEW_FILE) -> Review | None:
 def review_for(folder: Path, record: RunRecord) -> Review | None:
     """The review of the run in `folder`, or of another run beside it with exactly these models and texts.
 
-    A gate that is asked again makes a new run; where every answer is the same, people need not read it again. Raises
-    ReviewError for a damaged review of this run; another run's is passed over.
+    A gate that is asked again makes a new run; where every answer is the same, people need not read it again. Where
+    forms are out and nothing came back, it is a review without readers; so it is where this run's export was started
+    over. Raises ReviewError for a damaged review of this run; another run's is passed over.
     """
-    own = read_review(folder)
+    own, out = read_review(folder), _forms_out(folder)
+    if out is not None and own is not None and own.seal != out.seal:
+        return awaited(out)
     if own is not None:
         return own
-    for file in sorted(folder.parent.glob(f"*/{REVIEW_FILE}"), reverse=True):
-        with contextlib.suppress(ReviewError, OSError):
-            # Most are of other texts: that is seen without decoding them.
-            if not (file.parent / RECORD_FILE).is_file() or record.texts_digest.encode() not in file.read_bytes():
-                continue
+    if out is not None and any((folder / FOLDER).glob(f"{REPLACED}*/{_KEY}")):
+        return awaited(out)
+    for file in _beside(folder, record, REVIEW_FILE):
+        with contextlib.suppress(ReviewError):
             found = read_review(file.parent)
             if found is not None and found.is_of(record):
                 return found
+    if out is not None:
+        return awaited(out)
+    for file in _beside(folder, record, f"{FOLDER}/{_KEY}"):
+        out = _forms_out(file.parent.parent)
+        if out is not None and awaited(out).is_of(record):
+            return awaited(out)
     return None
+
+
+_KEY = f"review{KEY_ENDING}"
+
+
+def _forms_out(folder: Path) -> Key | None:
+    """The key of the run's forms; None where none are out, or nobody could unblind them."""
+    try:
+        return read_key(folder / FOLDER / _KEY)
+    except ReviewError:
+        return None
+
+
+def _beside(folder: Path, record: RunRecord, name: str) -> Iterator[Path]:
+    """Files of this name of the runs beside `folder`, newest first, that are of the record's texts."""
+    for file in sorted(folder.parent.glob(f"*/{name}"), reverse=True):
+        with contextlib.suppress(OSError):
+            # Most are of other texts: that is seen without decoding them.
+            run = folder.parent / file.relative_to(folder.parent).parts[0]
+            if (run / RECORD_FILE).is_file() and record.texts_digest.encode() in file.read_bytes():
+                yield file
 
 
 def reviewed_record(folder: Path) -> tuple[RunRecord, Review]:
     """A run and its review. Raises ReviewError where nothing was imported."""
     record = read_record(folder)
     review = review_for(folder, record)
-    if review is None:
+    if review is None or not review.readers:
         raise ReviewError(
             f"{folder}: no review was imported. Send forms out with harness review export, then harness review import."
         )

@@ -18,6 +18,8 @@ from harness.review.selection import Why
 
 KEY_ENDING = ".key.json"
 FOLDER = "review"
+#: Folders of exports that were started over begin with it.
+REPLACED = "replaced-"
 
 Mode = Literal["pairs", "single", "rows"]
 Side = Literal["left", "right"]
@@ -102,29 +104,23 @@ def write_key(folder: Path, key: Key) -> Path:
     return file
 
 
-def refuse_second(folder: Path, name: str) -> None:
-    """Raises ReviewError where forms of this name are out already: before anything is written over them."""
+def refuse_second(folder: Path, name: str, answers: str) -> None:
+    """Raises ReviewError where forms of this name are out already, or their `answers` lie there without a key: before
+    anything is written over them."""
     file = folder / FOLDER / f"{name}{KEY_ENDING}"
     if file.exists():
         raise _out_already(file)
-
-
-def set_aside(folder: Path, name: str) -> None:
-    """Take an earlier key out of use, damaged or not; it is kept under another name."""
-    file = folder / FOLDER / f"{name}{KEY_ENDING}"
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        file.replace(file.with_name(f"{name}-{digest[:8]}.replaced.json"))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise ReviewError(f"{file}: cannot be set aside ({error.strerror}). Mend its rights.") from error
+    if name != "adjudication" and (folder / answers).exists():
+        raise ReviewError(
+            f"{folder / answers}: this run has answers already, to forms whose key is not here. Export where the key "
+            "is, or start over with --replace: these answers are kept, and count no more."
+        )
 
 
 def _out_already(file: Path) -> ReviewError:
     return ReviewError(
         f"{file}: this run has forms out already, and a new key would orphan their answers. Import those, or "
-        "start over with --replace: then their answers can no longer be imported."
+        "start over with --replace: the answers that came are kept, and count no more."
     )
 
 

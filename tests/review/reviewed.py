@@ -12,11 +12,11 @@ from harness.judges.judgement import JudgedSet, JudgeIdentity, Judgement, OrderJ
 from harness.models import Response
 from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult, write_record
 from harness.review.blinding import Blinded, blind
-from harness.review.form import Form
+from harness.review.form import Form, Page
 from harness.review.opinions import Review, joined, unblind
 from harness.review.page import form_digest
 from harness.review.returned import FORMAT, _Saved, _signature, read_returned
-from harness.review.seal import Key
+from harness.review.seal import Key, read_key
 from harness.review.selection import Chosen, Pool, Readable
 from harness.review.subject import Subject
 
@@ -182,3 +182,25 @@ def reviewed(folder: Path, blinded: Blinded, wants: dict[str, Callable[[str], fl
             file = saved(folder, form, pressed(blinded.key, form, wants[form.reviewer]))
             found.append(unblind(read_returned(file), blinded.key))
     return joined(None, blinded.key, found)
+
+
+def form_and_key(folder: Path, name: str, export: str = "review") -> tuple[Form, Key]:
+    """The form as the reviewer's page holds it."""
+    page = (folder / "review" / "forms" / f"{export}-{name}.html").read_text(encoding="utf-8")
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    pages = tuple(Page(**page) for page in data["pages"])
+    form = Form(code=data["form"], seal=data["seal"], reviewer=name, mode=data["mode"], pages=pages)
+    return form, read_key(folder / "review" / f"{export}.key.json")
+
+
+def answered(
+    folder: Path,
+    name: str,
+    want: Callable[[str], float | None],
+    to: Path | None = None,
+    *,
+    export: str = "review",
+) -> Path:
+    """The file that a reviewer who wants these scores sends back."""
+    form, key = form_and_key(folder, name, export)
+    return saved(to or folder.parent.parent, form, pressed(key, form, want))

@@ -8,15 +8,14 @@ import json
 from pathlib import Path
 
 import pytest
-from reviewed import RUN, drawn, pressed, project, reviewed, run, saved, subject
+from reviewed import RUN, answered, drawn, form_and_key, pressed, project, reviewed, run, saved, subject
 
 from harness.cli.main import run as harness
 from harness.errors import ReviewError
 from harness.review.findings import findings
-from harness.review.form import Form
 from harness.review.opinions import read_review, unblind, write_review
 from harness.review.returned import read_returned
-from harness.review.seal import Key, read_key
+from harness.review.seal import read_key
 from harness.review.spreadsheet import write_csv
 from harness.review.telling import review_lines
 
@@ -235,22 +234,6 @@ def exported(tmp_path, monkeypatch, capsys) -> Path:
     return folder
 
 
-def form_and_key(folder: Path, name: str) -> tuple[Form, Key]:
-    """The form as the reviewer's page holds it."""
-    page = (folder / "review" / "forms" / f"review-{name}.html").read_text(encoding="utf-8")
-    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
-    from harness.review.form import Page
-
-    pages = tuple(Page(**page) for page in data["pages"])
-    form = Form(code=data["form"], seal=data["seal"], reviewer=name, mode=data["mode"], pages=pages)
-    return form, read_key(folder / "review" / "review.key.json")
-
-
-def answered(folder: Path, name: str, want, to: Path | None = None) -> Path:
-    form, key = form_and_key(folder, name)
-    return saved(to or folder.parent.parent, form, pressed(key, form, want))
-
-
 def test_two_files_of_one_reviewer_are_refused_and_a_copy_is_not(exported, tmp_path, capsys):
     first = answered(exported, "ana", lambda case: 1.0)
     (tmp_path / "later").mkdir()
@@ -317,7 +300,7 @@ def test_a_damaged_key_can_be_replaced(exported):
     damaged = file.read_bytes()[:-30]
     file.write_bytes(damaged)
     assert harness(["review", "export", RUN, "--reviewers", "ana,ben", "--replace"]) == 0
-    (aside,) = (exported / "review").glob("review-*.replaced.json")
+    (aside,) = (exported / "review").glob("replaced-*/review.key.json")
     assert aside.read_bytes() == damaged
     assert read_key(file).name == "review"
 
@@ -351,22 +334,11 @@ def test_reviewers_who_disagree_are_settled_by_somebody_else(exported, tmp_path,
     assert harness(["review", "export", RUN, "--adjudicate", "--reviewers", "ana"]) == 4
     assert "Let somebody else settle it" in capsys.readouterr().err
     assert harness(["review", "export", RUN, "--adjudicate", "--reviewers", "dora"]) == 0
-    page = (exported / "review" / "forms" / "adjudication-dora.html").read_text(encoding="utf-8")
-    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
-    assert len(data["pages"]) == 10
+    form, key = form_and_key(exported, "dora", "adjudication")
+    assert len(form.pages) == 10
     again = ["review", "export", RUN, "--adjudicate", "--reviewers", "eve"]
     assert harness(again) == 4
     assert "start over with --replace" in capsys.readouterr().err
-    from harness.review.form import Page
-
-    form = Form(
-        code=data["form"],
-        seal=data["seal"],
-        reviewer="dora",
-        mode="pairs",
-        pages=tuple(Page(**one) for one in data["pages"]),
-    )
-    key = read_key(exported / "review" / "adjudication.key.json")
     harness(["review", "import", str(saved(tmp_path, form, pressed(key, form, lambda case: 0.0)))])
     review = read_review(exported)
     assert review is not None
