@@ -157,18 +157,21 @@ def export(
 
 @review.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def import_(files: tuple[Path, ...]) -> int:
+@click.option("--replace", is_flag=True, help="Take a later file of a reviewer although it leaves pages open that were "
+              "answered before.")  # fmt: skip
+def import_(files: tuple[Path, ...], replace: bool) -> int:
     """Check what reviewers sent back, unblind it, and let the gate decide again.
 
     FILES are the JSON files that pages save, or the CSV. More may follow: what the same reviewer sends later replaces
-    what came before. Says whether reviewers agree with each other, with themselves and with the judge.
+    what came before, and is refused where answers would be lost. Says whether reviewers agree with each other, with
+    themselves and with the judge.
 
     Exit status: that of the verdict under today's policy; 4 for a file that cannot be used, and nothing is imported.
     """
     from harness.config import load_project
     from harness.record import read_record, read_texts
     from harness.review.findings import findings
-    from harness.review.opinions import joined, kept_as, read_review, unblind, write_review
+    from harness.review.opinions import joined, kept_as, read_review, replacements, unblind, write_review
     from harness.review.replaced import find_replaced
     from harness.review.returned import read_returned
     from harness.review.seal import find_key
@@ -194,15 +197,25 @@ def import_(files: tuple[Path, ...]) -> int:
         raise ReviewError(f"these files answer different reviews: {runs}. Import them one after the other.")
     folder, key = next(iter(places.values()))
     kept = kept_as(key.name)
-    found = joined(
-        read_review(folder, kept), key, [unblind(one, key) for one in returned], settles=key.name == "adjudication"
-    )
+    settles, before = key.name == "adjudication", read_review(folder, kept)
+    opinions = [unblind(one, key) for one in returned]
+    found = joined(before, key, opinions, settles=settles)
+    # An adjudicator's later file adds to what was settled, and replaces nothing but the same cases.
+    replaced = [] if settles else list(replacements(before, key, opinions))
+    for late in replaced:
+        if late.open and not replace:
+            raise ReviewError(
+                f"{late.file}: {late.reviewer} sent {late.before} answers before, and this file has {late.after}: "
+                f"{late.open} of the earlier ones would be lost. Nothing was imported. Import the fuller file, or take "
+                "this one with --replace."
+            )
     keep_returned(folder, files)
     file = write_review(folder, found, kept)
     record = read_record(folder) if key.mode == "pairs" else None
     told = findings(found, record)
     notes = [f"note: {reader.file}: {note}" for reader in found.readers for note in reader.notes]
-    _say([*notes, *review_lines(found, told)])
+    late_ones = [f"{late.reviewer}: replaces {late.before} answers with {late.after}" for late in replaced]
+    _say([*late_ones, *notes, *review_lines(found, told)])
     click.echo(f"review: {_near(file)}")
     if record is None:
         return PASSED

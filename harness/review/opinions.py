@@ -109,6 +109,17 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return tuple(reader for reader in self.readers if reader.complete)
 
 
+class Replacement(msgspec.Struct, frozen=True, kw_only=True):
+    """A later file of a reviewer who sent one before: how many answers each holds, and how many of the earlier ones
+    are to pages that the later file leaves `open`."""
+
+    reviewer: str
+    file: str
+    before: int
+    after: int
+    open: int
+
+
 def unblind(returned: Returned, key: Key) -> tuple[Reader, tuple[Opinion, ...]]:
     """A reviewer's opinions, with the sides of the key put back. Pages that are still open give none."""
     form, checked = check(returned, key)
@@ -167,6 +178,23 @@ def joined(
             adjudicated=() if before is None else before.adjudicated,
         )
     )
+
+
+def replacements(
+    before: Review | None, key: Key, found: Sequence[tuple[Reader, tuple[Opinion, ...]]]
+) -> Iterator[Replacement]:
+    """Whose earlier answers these files replace."""
+    if before is None or before.seal != key.seal:
+        return
+    files = {reader.name: reader.file_digest for reader in before.readers}
+    for reader, opinions in found:
+        if files.get(reader.name, reader.file_digest) == reader.file_digest:
+            continue
+        said = {(one.name, one.again) for one in before.opinions if one.reviewer == reader.name}
+        says = {(one.name, one.again) for one in opinions}
+        yield Replacement(
+            reviewer=reader.name, file=reader.file, before=len(said), after=len(says), open=len(said - says)
+        )
 
 
 def awaited(key: Key) -> Review:

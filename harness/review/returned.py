@@ -81,8 +81,8 @@ class _Saved(msgspec.Struct, kw_only=True):
 def read_returned(path: Path) -> Returned:
     """The answers in a file, JSON from a page or CSV from a spreadsheet.
 
-    Raises ReviewError for a file that is neither, that was changed after the page saved it, or that answers one page
-    in two ways.
+    Raises ReviewError for a file that is neither, that was changed after the page saved it, that answers nothing, or
+    that answers one page in two ways.
     """
     try:
         data = path.read_bytes()
@@ -158,6 +158,11 @@ def _read_json(data: bytes, where: str) -> Returned:
     given: dict[str, Given] = {}
     for one in answers:
         _add(given, one, where)
+    if not any(one.done for one in given.values()):
+        raise ReviewError(
+            f"{where}: no page is answered. Ask {saved.reviewer} to open the form in the browser where the answers "
+            "are, and to press Save."
+        )
     return Returned(file=where, digest=hashlib.sha256(data).hexdigest(), form=saved.form, seal=saved.seal, given=given)
 
 

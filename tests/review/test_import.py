@@ -257,6 +257,56 @@ def test_what_comes_later_replaces_and_nothing_that_was_sent_is_lost(exported, t
     assert len(list((exported / "review" / "returned").iterdir())) == 3
 
 
+def test_a_later_file_that_would_lose_answers_is_refused_and_both_counts_are_named(exported, tmp_path, capsys):
+    full = answered(exported, "ana", lambda case: 1.0)
+    (tmp_path / "later").mkdir()
+    less = answered(exported, "ana", lambda case: 1.0 if case < "case-003" else None, tmp_path / "later")
+    harness(["review", "import", str(full)])
+    review = read_review(exported)
+    assert review is not None
+    before, after = len(review.opinions), len(unblind(read_returned(less), form_and_key(exported, "ana")[1])[1])
+    capsys.readouterr()
+    assert harness(["review", "import", str(less)]) == 4
+    told = capsys.readouterr().err
+    assert f"ana sent {before} answers before, and this file has {after}: {before - after} of the earlier ones" in told
+    assert read_review(exported) == review
+    assert harness(["review", "import", str(less), "--replace"]) == 11
+    assert f"ana: replaces {before} answers with {after}" in capsys.readouterr().out
+
+
+def test_a_later_file_as_large_that_answers_other_pages_is_refused_too(exported, tmp_path):
+    (tmp_path / "later").mkdir()
+    first = answered(exported, "ana", lambda case: 1.0 if case < "case-010" else None)
+    rest = answered(exported, "ana", lambda case: 1.0 if case >= "case-005" else None, tmp_path / "later")
+    harness(["review", "import", str(first)])
+    before = read_review(exported)
+    assert harness(["review", "import", str(rest)]) == 4
+    assert read_review(exported) == before
+
+
+def test_a_fuller_file_replaces_and_says_so_and_the_same_file_again_says_nothing(exported, tmp_path, capsys):
+    (tmp_path / "later").mkdir()
+    first = answered(exported, "ana", lambda case: 1.0 if case < "case-010" else None)
+    full = answered(exported, "ana", lambda case: 1.0, tmp_path / "later")
+    harness(["review", "import", str(first)])
+    capsys.readouterr()
+    harness(["review", "import", str(full)])
+    assert "ana: replaces " in capsys.readouterr().out
+    harness(["review", "import", str(full)])
+    assert "replaces" not in capsys.readouterr().out
+
+
+def test_a_page_that_was_saved_without_an_answer_is_refused(exported, tmp_path, capsys):
+    harness(["review", "import", str(answered(exported, "ana", lambda case: 1.0))])
+    before = read_review(exported)
+    (tmp_path / "later").mkdir()
+    empty = answered(exported, "ana", lambda case: None, tmp_path / "later")
+    capsys.readouterr()
+    assert harness(["review", "import", str(empty), "--replace"]) == 4
+    assert "no page is answered. Ask ana to open the form" in capsys.readouterr().err
+    assert read_review(exported) == before
+
+
 def test_files_of_another_run_are_refused(exported, tmp_path, capsys):
     other = project(tmp_path, run(20, run_id="other"))
     assert harness(["review", "export", "other", "--reviewers", "ana"]) == 0
@@ -264,7 +314,7 @@ def test_files_of_another_run_are_refused(exported, tmp_path, capsys):
     assert harness(["review", "import", *map(str, files)]) == 4
     assert "answer different reviews" in capsys.readouterr().err
     stranger = drawn(subject(3)).forms[0]
-    assert harness(["review", "import", str(saved(tmp_path, stranger, {}))]) == 4
+    assert harness(["review", "import", str(saved(tmp_path, stranger, {stranger.pages[0].id: "1"}))]) == 4
     assert "another project or run" in capsys.readouterr().err
 
 
