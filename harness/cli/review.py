@@ -105,6 +105,8 @@ def export(
 
     if single + (data is not None) + adjudicate > 1:
         raise click.UsageError("--single, --data and --adjudicate ask different things: choose one of them.")
+    if to is not None:
+        _refuse_nowhere(to)
     project = load_project(Path.cwd())
     said = "" if rubric is None else read_rubric(rubric)
     spoken: Language = "zh" if (language or project.config.language) == "zh" else "en"
@@ -311,6 +313,7 @@ def to_preferences(run: str, out: Path) -> None:
     from harness.review.harvest import preference_rows
     from harness.review.opinions import reviewed_record
 
+    _refuse_nowhere(out)
     project = load_project(Path.cwd())
     folder = run_folder(project, run)
     record, found = reviewed_record(folder)
@@ -398,6 +401,12 @@ def _write_rows(file: Path, harvest: Harvest, check: Callable[[Path], object] = 
     finally:
         unfinished.unlink(missing_ok=True)
     click.echo(f"{len(harvest.rows)} rows: {_near(file)}")
+
+
+def _refuse_nowhere(path: Path) -> None:
+    """A mistyped path makes no folders all the way up."""
+    if not path.parent.is_dir():
+        raise ReviewError(f"{path}: there is no folder {path.parent}. Make it, or name a place that is there.")
 
 
 def _say(lines: Iterable[str]) -> None:

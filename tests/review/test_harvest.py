@@ -178,6 +178,16 @@ def test_preferences_come_with_a_warning_of_the_leak(imported, tmp_path, capsys)
     assert {"prompt", "chosen", "rejected", "margin"} <= set(rows[0])
 
 
+def test_no_folder_is_made_for_a_path_that_leads_nowhere(imported, tmp_path, capsys):
+    assert harness(["review", "to-preferences", RUN, "--out", "nowhere/deep/pairs.jsonl"]) == 4
+    assert "there is no folder nowhere/deep. Make it" in capsys.readouterr().err
+    assert harness(["review", "export", RUN, "--single", "--reviewers", "ana", "--to", "nowhere/deep/forms"]) == 4
+    assert "there is no folder nowhere/deep" in capsys.readouterr().err
+    assert not (tmp_path / "nowhere").exists()
+    assert harness(["review", "export", RUN, "--single", "--reviewers", "ana", "--to", "forms"]) == 0
+    assert (tmp_path / "forms" / "single-ana.html").is_file()
+
+
 def test_a_run_that_nobody_read_gives_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     project(tmp_path, run(4))
