@@ -109,5 +109,7 @@ def refuse_without_proof(
         "INVALID": f"An INVALID run proves nothing. Remove the cause, then gate again. {again}",
         "FAIL": "Change the data or the recipe, then train and gate again.",
     }
+    if verdict.remedy is not None:
+        ways["INVALID"] = f"An INVALID run proves nothing. Next: {verdict.remedy.command}"
     excuse = " --accept excuses INCONCLUSIVE only." if accept else ""
     raise PromotionRefused(f"{refused} {run} is {verdict.status}.{reasons}\n{ways[verdict.status]}{excuse}")

@@ -32,7 +32,8 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `set` is the golden set it is about, `group` the policy's group of cases; both None for the whole run. `against` is
     whom it was compared with. `reason` is a plain sentence with the numbers, `summary` the same in a few words,
-    `cases` those to look at first.
+    `cases` those to look at first. `command` settles it, where that is neither training nor a new run; `waiting` are
+    the people whose answers it waits for.
     """
 
     name: CriterionName
@@ -43,6 +44,8 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     against: Rival | None = None
     cases: tuple[str, ...] = ()
     group: str | None = None
+    command: str | None = None
+    waiting: tuple[str, ...] = ()
 
 
 class SetVerdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,6 +112,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if self.status == "INCONCLUSIVE" and policy.on_inconclusive == "warn":
             return 0
         return {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 10, "INVALID": 11}[self.status]
+
+    @property
+    def remedy(self) -> Criterion | None:
+        """What alone makes the run INVALID, where a command of its own settles it."""
+        invalid = [c for c in self.criteria if c.status == "INVALID"]
+        alone = self.status == "INVALID" and len(invalid) == 1 and invalid[0].command is not None
+        return invalid[0] if alone else None
 
     def reasons(self) -> list[str]:
         """Why it is not a PASS, worst first, in full sentences; empty for a PASS."""

@@ -38,7 +38,7 @@ def comment(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response]) 
     top = "\n".join(_top(word, record, verdict))
     cases = _cases(record, verdict, texts, LARGEST - _BELOW - _bytes(top)) if word != "PARTIAL" else []
     page = "\n".join([top, *cases])
-    for part in (_next(word, record), _sets(verdict), _notes(verdict), _foot(record, verdict)):
+    for part in (_next(word, record, verdict), _sets(verdict), _notes(verdict), _foot(record, verdict)):
         more = "\n".join(part)
         if _bytes(page) + _bytes(more) + 1 < LARGEST:
             page += "\n" + more
@@ -129,8 +129,8 @@ def _answers(case: WorstCase) -> Iterator[str]:
     yield ""
 
 
-def _next(word: Word, record: RunRecord) -> Iterator[str]:
-    steps = next_steps(word, record, Words())
+def _next(word: Word, record: RunRecord, verdict: Verdict) -> Iterator[str]:
+    steps = next_steps(word, record, verdict, Words())
     if steps:
         yield ""
         yield "### Next"

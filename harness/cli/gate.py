@@ -275,6 +275,10 @@ def record_folder(path: Path) -> Path:
 
 def _next_step(record: RunRecord, verdict: Verdict) -> str:
     label = record.candidate.label
+    missing = verdict.remedy
+    if missing is not None and record.partial is None:
+        waiting = f"waiting for {', '.join(missing.waiting)}: " if missing.waiting else ""
+        return f"{waiting}{missing.command}"
     if record.source == "judged":
         return "none: these answers were made elsewhere, so no version can be promoted on them"
     if record.source == "scores":
@@ -287,6 +291,8 @@ def _next_step(record: RunRecord, verdict: Verdict) -> str:
         return f"harness models promote {label}" if "@" in label else "register the adapter: harness models add PATH"
     if verdict.status == "INCONCLUSIVE":
         return f'add cases, or: harness models promote {label} --accept "REASON"'
+    if verdict.status == "INVALID":
+        return f"remove the cause (see above), then: harness gate {record.candidate.reference}"
     return "open the report; change the data or the recipe; harness train RECIPE"
 
 

@@ -11,7 +11,7 @@ from harness.record import RunRecord
 from harness.report.cases import Fate
 from harness.report.visible import shown, visible
 from harness.report.words import Words
-from harness.verdict import Verdict
+from harness.verdict import Criterion, Verdict
 
 Word = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "PARTIAL"]
 
@@ -47,8 +47,10 @@ def reasons(record: RunRecord, verdict: Verdict, words: Words) -> tuple[Said, ..
     return tuple(told(words(c.name), c.status, c.reason) for c in open_points or verdict.criteria)
 
 
-def next_steps(word: Word, record: RunRecord, words: Words) -> tuple[tuple[str, str], ...]:
+def next_steps(word: Word, record: RunRecord, verdict: Verdict, words: Words) -> tuple[tuple[str, str], ...]:
     """(what for, command)."""
+    if word == "INVALID" and (missing := verdict.remedy) is not None:
+        return _next_remedy(missing, words)
     if record.source != "suites":
         return _next_comparison(word, record, words)
     label, reference = visible(record.candidate.label), visible(record.candidate.reference)
@@ -71,6 +73,15 @@ def next_steps(word: Word, record: RunRecord, words: Words) -> tuple[tuple[str, 
         case "PARTIAL":
             return ((words("Run everything; finished answers are reused"), again),)
     return ((words("Remove the cause, then run again; finished answers are reused"), again),)
+
+
+def _next_remedy(missing: Criterion, words: Words) -> tuple[tuple[str, str], ...]:
+    """What people have not said yet, no training and no run supplies."""
+    assert missing.command is not None, "a remedy is a command"
+    why = words("Let people read the answers blind, then import what they send back")
+    if missing.waiting:
+        why = words("Waiting for {names}; import what they send back", names=visible(", ".join(missing.waiting)))
+    return ((why, visible(missing.command)),)
 
 
 def _next_comparison(word: Word, record: RunRecord, words: Words) -> tuple[tuple[str, str], ...]:

@@ -171,7 +171,7 @@ def build_page(
         headline=headline(word, record, words),
         sentence=sentence(word, counts, red, verdict, words),
         reasons=reasons(record, verdict, words),
-        next_steps=next_steps(word, record, words),
+        next_steps=next_steps(word, record, verdict, words),
         run=visible(record.run_id),
         created=_moment(record.created),
         command=visible(" ".join([_PROGRAMS[record.source], *record.arguments])),

@@ -28,12 +28,15 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             "the review is of another run",
             f"The review is of run {review.run_id}, whose models or answers were others. Export this run's: harness "
             f"review export {record.run_id}.",
+            command=_export(record.run_id, again=True),
         )
         return
     found = findings(review, rounds=1000)
     # Who skipped most of a form has read it, and judged next to nothing.
     finished = {reader.name for reader in found.readers if reader.done == reader.pages >= 2 * reader.skipped}
     done, invited = len(finished), len(review.invited)
+    waiting = tuple(name for name in review.invited if name not in finished)
+    command = _status(review) if waiting else _export(review.run_id, again=True)
     if done < asks.min_reviewers:
         open_ = [
             f"{reader.name} (skipped {reader.skipped} of {reader.pages})"
@@ -48,6 +51,8 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             f"{done} of {invited} forms complete, {asks.min_reviewers} needed",
             f"{done} of {plural(invited, 'reviewer')} finished, and the policy needs {asks.min_reviewers}. Still open: "
             f"{', '.join(open_) or 'nobody: invite more'}.",
+            command=command,
+            waiting=waiting,
         )
         return
     # All of a few cases is all that there is to read.
@@ -58,6 +63,8 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             f"two reviewers judged {plural(found.shared, 'same case')}, {least} needed",
             f"The policy asks that reviewers agree, and two or more judged {plural(found.shared, 'case')} of {least} "
             "needed (min_cases). Export with a larger --overlap, or have skipped cases judged.",
+            command=command,
+            waiting=waiting,
         )
         return
     if asks.min_agreement is not None and (found.ac1 is None or found.ac1 < asks.min_agreement):
@@ -67,6 +74,8 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             f"reviewers do not agree: AC1 {'unknown' if found.ac1 is None else f'{found.ac1:.2f}'}",
             f"The reviewers' agreement beyond chance (Gwet's AC1) {value}, and the policy needs "
             f"{asks.min_agreement:g}: nothing can rest on their word. Say in the rubric what matters, and ask again.",
+            command=command,
+            waiting=waiting,
         )
         return
     if 0 < found.sampled < least:
@@ -75,6 +84,8 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             f"{plural(found.sampled, 'case')} judged, {least} needed",
             f"Of the random sample {plural(found.sampled, 'case')} were judged, and the policy needs {least} "
             "(min_cases): no bar can rest on less. Export more --cases, or have skipped ones judged.",
+            command=command,
+            waiting=waiting,
         )
         return
     yield from _answers(review, asks, found)
@@ -83,20 +94,33 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
 def _missing(record: RunRecord, review: Review | None) -> Criterion:
     told = "The policy demands a human review, and nobody's answers were imported"
     if review is None:
-        return _said("INVALID", "no human review", f"{told}: harness review export {record.run_id} --reviewers NAMES.")
+        command = _export(record.run_id)
+        return _said("INVALID", "no human review", f"{told}: {command}.", command=command)
     names = ", ".join(review.invited)
     return _said(
         "INVALID",
         f"no human review yet: waiting for {names}",
-        f"{told} yet. Forms are out since {review.created[:10]}; still open: {names}. harness review status "
-        f"{review.run_id} tells how far they are.",
+        f"{told} yet. Forms are out since {review.created[:10]}; still open: {names}.",
+        command=_status(review),
+        waiting=review.invited,
     )
+
+
+def _export(run: str, *, again: bool = False) -> str:
+    return f"harness review export {run} --reviewers NAMES{' --replace' if again else ''}"
+
+
+def _status(review: Review) -> str:
+    return f"harness review status {review.run_id}"
 
 
 def _answers(review: Review, asks: ReviewPolicy, found: Findings) -> Iterator[Criterion]:
     if found.rate is None:
         yield _said(
-            "INVALID", "no case of the random sample was judged", "Every case of the random sample was skipped."
+            "INVALID",
+            "no case of the random sample was judged",
+            "Every case of the random sample was skipped.",
+            command=_export(review.run_id, again=True),
         )
         return
     counts = f"{found.rate.wins} won, {found.rate.ties} tied, {found.rate.losses} lost of {found.sampled}"
@@ -136,5 +160,21 @@ def _answers(review: Review, asks: ReviewPolicy, found: Findings) -> Iterator[Cr
         )
 
 
-def _said(status: Status, summary: str, reason: str, cases: tuple[str, ...] = ()) -> Criterion:
-    return Criterion(name="review", status=status, summary=summary, reason=reason, cases=cases)
+def _said(
+    status: Status,
+    summary: str,
+    reason: str,
+    cases: tuple[str, ...] = (),
+    *,
+    command: str | None = None,
+    waiting: tuple[str, ...] = (),
+) -> Criterion:
+    return Criterion(
+        name="review",
+        status=status,
+        summary=summary,
+        reason=reason,
+        cases=cases,
+        command=command,
+        waiting=waiting,
+    )

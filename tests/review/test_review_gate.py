@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from reviewed import RUN, drawn, identity, project, reviewed, run, subject
+from reviewed import RUN, answered, drawn, identity, project, reviewed, run, subject
 
+from harness.ci.comment import comment
 from harness.cli.main import run as harness
 from harness.config import GatePolicy, load_project
-from harness.errors import ConfigError, ReviewError
+from harness.errors import ConfigError, PromotionRefused, ReviewError
 from harness.gate import decide
+from harness.promotion import refuse_without_proof
 from harness.record import read_record
+from harness.report.headline import next_steps
+from harness.report.words import Words
 from harness.review.opinions import Review, read_review, review_for, write_review
 from harness.reviewing import ReviewPolicy
 
@@ -254,3 +258,64 @@ def test_explaining_a_verdict_tells_what_people_said(tmp_path, monkeypatch, caps
     told = capsys.readouterr().out
     assert "review" in told
     assert "40 lost of 40" in told
+
+
+def test_what_comes_next_is_peoples_word_where_that_alone_is_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    asks = "margin = 0.2\n[tool.harness.gate.review]\nrequired = true\nmin_reviewers = 2\n"
+    folder = project(tmp_path, run(20), asks)
+
+    def said() -> str:
+        capsys.readouterr()
+        assert harness(["gate", "--record", f"reports/{RUN}"]) == 11
+        return next(line for line in capsys.readouterr().out.splitlines() if line.startswith("next:"))
+
+    assert said() == f"next:   harness review export {RUN} --reviewers NAMES"
+    assert harness(["review", "export", RUN, "--reviewers", "ana,ben", "--overlap", "100%"]) == 0
+    assert said() == f"next:   waiting for ana, ben: harness review status {RUN}"
+    harness(["review", "import", str(answered(folder, "ana", always(1.0)))])
+    assert said() == f"next:   waiting for ben: harness review status {RUN}"
+    assert f"harness review status {RUN}" in (folder / "summary.md").read_text(encoding="utf-8")
+    assert "Waiting for ben" in (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_reviewers_who_do_not_agree_are_asked_again_not_trained_for(tmp_path):
+    review = review_of(tmp_path, {"ana": always(1.0), "ben": lambda case: float(int(case[-1]) % 2)})
+    remedy = decide(RECORD, policy(min_agreement=0.6), review=review).remedy
+    assert remedy is not None
+    assert remedy.command == f"harness review export {RUN} --reviewers NAMES --replace"
+
+
+def test_pages_say_what_is_missing_in_both_languages(tmp_path):
+    none = decide(RECORD, policy(required=True))
+    waits = decide(RECORD, policy(min_reviewers=2), review=review_of(tmp_path, {"ana": always(1.0)}))
+    ((why, command),) = next_steps("INVALID", RECORD, none, Words("zh"))
+    assert (why, command) == (
+        "请人盲评这些回答，再导入交回的文件",
+        f"harness review export {RUN} --reviewers NAMES",
+    )
+    ((why, command),) = next_steps("INVALID", RECORD, waits, Words("zh"))
+    assert (why, command) == ("正在等待 ben；收到后请导入", f"harness review status {RUN}")
+    assert "Waiting for ben" in comment(RECORD, waits, {})
+
+
+def test_where_more_than_people_is_missing_the_cause_comes_first():
+    faulty = msgspec.structs.replace(RECORD, baseline=None)
+    verdict = decide(faulty, policy(required=True))
+    assert verdict.status == "INVALID"
+    assert verdict.remedy is None
+    assert "harness review" not in str(next_steps("INVALID", faulty, verdict, Words()))
+
+
+def test_a_promotion_without_peoples_word_names_the_export():
+    verdict = decide(RECORD, policy(required=True))
+    with pytest.raises(PromotionRefused, match=f"Next: harness review export {RUN} --reviewers NAMES"):
+        refuse_without_proof(
+            version="triage@2",
+            digest=RECORD.candidate.digest,
+            baseline="triage@1",
+            baseline_digest="b" * 64,
+            verdict=verdict,
+            record=RECORD,
+            accept=None,
+        )
