@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +101,7 @@ def export(
     from harness.review.opinions import kept_as
     from harness.review.replaced import set_aside
     from harness.review.seal import refuse_second, write_key
+    from harness.review.selection import WHY
     from harness.review.sending import read_rubric, write_forms
     from harness.review.subject import Drawing, of_disputes, of_rows, of_run
 
@@ -141,10 +143,9 @@ def export(
     pool, chosen = subject.pool, subject.chosen
     for form, own in zip(drawn.forms, written, strict=True):
         click.echo(f"{form.reviewer}: {len(form.pages)} pages: {', '.join(str(_near(file)) for file in own)}")
-    reasons: dict[str, int] = {}
-    for one in chosen:
-        reasons[one.why] = reasons.get(one.why, 0) + 1
-    click.echo(f"cases: {len(chosen)} of {len(pool.cases)} ({', '.join(f'{n} {why}' for why, n in reasons.items())})")
+    reasons = Counter(one.why for one in chosen)
+    told = ", ".join(f"{reasons[why]} {words}" for why, words in WHY.items() if reasons[why])
+    click.echo(f"cases: {len(chosen)} of {len(pool.cases)}: {told}")
     if pool.same:
         click.echo(f"left out: {pool.same} whose two answers read the same")
     click.echo(f"key: {_near(key)} (keep it here; never send it)")

@@ -17,8 +17,17 @@ from harness.record import CaseResult, RunRecord
 from harness.review.plain import Veil, even, plain
 
 #: Why a case is read. Estimates come from "random" alone; the others were chosen because something is odd.
-Why = Literal["random", "orders disagree", "judge against checks", "newly missed", "filler"]
+Why = Literal["random", "orders disagree", "judge against checks", "newly missed", "filler", "disputed"]
 
+#: The same in words, behind a number of cases.
+WHY: dict[Why, str] = {
+    "random": "drawn at random",
+    "orders disagree": "where the judge's two orders disagree",
+    "judge against checks": "where judge and checks disagree",
+    "newly missed": "that the candidate newly missed",
+    "filler": "more to make up the number",
+    "disputed": "on which reviewers disagree",
+}
 
 #: What stands at the end of an answer that was cut off at max_tokens.
 CUT = "[…]"

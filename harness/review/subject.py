@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from harness.data.formats import file_digest, load_rows
-from harness.errors import ReviewError
+from harness.errors import DataError, ReviewError
 from harness.record import read_record, read_texts
 from harness.review.findings import disputed
 from harness.review.opinions import read_review
@@ -65,13 +65,19 @@ def of_disputes(folder: Path, names: Sequence[str], hide: Sequence[str], drawing
     if not open_:
         raise ReviewError(f"{folder}: the reviewers agree on every case that several read: nothing to settle.")
     subject = _of_run(folder, hide, drawing, single=False)
-    chosen = tuple(Chosen(readable=one, why="filler") for one in subject.pool.cases if one.name in open_)
+    chosen = tuple(Chosen(readable=one, why="disputed") for one in subject.pool.cases if one.name in open_)
     return msgspec.structs.replace(subject, name="adjudication", chosen=chosen)
 
 
 def of_rows(file: Path, name: str, drawing: Drawing) -> Subject:
-    """Rows of a training file, drawn at random. Raises DataError for a file that is none."""
-    pool, digest = row_cases(load_rows(file), file.name), file_digest(file)
+    """Rows of a training file, drawn at random. Raises ReviewError for a file that is none."""
+    wanted = 'With --data, name a training file: JSONL, a row a line, {"messages": [...]} or {"prompt", "completion"}.'
+    if not file.is_file():
+        raise ReviewError(f"{file}: no such file. {wanted}")
+    try:
+        pool, digest = row_cases(load_rows(file), file.name), file_digest(file)
+    except DataError as error:
+        raise ReviewError(f"{error} {wanted}") from error
     return Subject(
         name="rows",
         mode="rows",

@@ -250,6 +250,20 @@ def test_training_rows_can_be_audited(tmp_path, monkeypatch, capsys):
     assert harness(["review", "status"]) == 0
 
 
+@pytest.mark.parametrize("given", ["README.md", "golden.jsonl", "20260102-030405-triage-2", "."])
+def test_what_is_no_training_file_is_told_what_to_name(tmp_path, monkeypatch, capsys, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("[tool.harness]\n")
+    (tmp_path / "README.md").write_text("# Title\n")
+    (tmp_path / "golden.jsonl").write_text('{"id": "a", "input": "x"}\n')
+    assert harness(["review", "export", given, "--data", "5", "--reviewers", "ana"]) == 4
+    told = capsys.readouterr().err
+    assert told.startswith(f"harness: error: {given}:")
+    assert "With --data, name a training file: JSONL" in told
+    assert "recipe" not in told
+    assert not (tmp_path / "reports").exists()
+
+
 def test_only_one_kind_of_review_at_a_time(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     project(tmp_path, run(4))

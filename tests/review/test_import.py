@@ -384,6 +384,9 @@ def test_reviewers_who_disagree_are_settled_by_somebody_else(exported, tmp_path,
     assert harness(["review", "export", RUN, "--adjudicate", "--reviewers", "ana"]) == 4
     assert "Let somebody else settle it" in capsys.readouterr().err
     assert harness(["review", "export", RUN, "--adjudicate", "--reviewers", "dora"]) == 0
+    told = capsys.readouterr().out
+    assert "cases: 10 of 20: 10 on which reviewers disagree" in told
+    assert "filler" not in told
     form, key = form_and_key(exported, "dora", "adjudication")
     assert len(form.pages) == 10
     again = ["review", "export", RUN, "--adjudicate", "--reviewers", "eve"]
