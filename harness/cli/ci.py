@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.places import near
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def init(
         file.write_text(workflow.text(), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{file}: cannot be written ({error.strerror}). Name another with --output.") from error
-    click.echo(f"{_near(file)} written: {_does(workflow.recipe, workflow.model, road)}")
+    click.echo(f"{near(file)} written: {_does(workflow.recipe, workflow.model, road)}")
     click.echo("\nTo do")
     for step in workflow.to_set():
         click.echo(f"  * {step}")
@@ -101,8 +102,3 @@ def _only_recipe(project: Project) -> str | None:
 def _repository(folder: Path) -> Path:
     """The folder that git knows, at or above the project's; the project's own where there is none."""
     return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
-
-
-def _near(path: Path) -> Path:
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.places import near
+
 if TYPE_CHECKING:
     from harness.config import GatePolicy
     from harness.scorefiles.pairing import Missing
@@ -111,8 +113,8 @@ def compare(
     page = write_page(folder, record, verdict, texts, project.config.language)
     write_comment(folder, comment(record, verdict, texts))
     click.echo("\n".join(verdict.lines()))
-    click.echo(f"record: {_near(folder / 'record.json')}")
-    click.echo(f"report: {_near(page)}")
+    click.echo(f"record: {near(folder / 'record.json')}")
+    click.echo(f"report: {near(page)}")
     return verdict.exit_code(policy)
 
 
@@ -149,9 +151,3 @@ def _typed() -> tuple[str, ...]:
     """The command's own arguments, for whoever reads the record."""
     words = sys.argv[1:]
     return tuple(words[words.index("compare") + 1 :]) if "compare" in words else ()
-
-
-def _near(path: Path) -> Path:
-    """Relative to where the user is, where it lies below."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

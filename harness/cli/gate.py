@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.explain import explain
+from harness.cli.places import near
 from harness.cli.status import INCONCLUSIVE, INTERRUPTED_PYTEST, INVALID, PASSED, USAGE
 from harness.errors import ConfigError, RecordError
 
@@ -195,9 +196,9 @@ def decide_again(
         page = _say(folder, record, verdict, root)
         if summary is not None:
             write_page(summary, page)
-    click.echo(f"record: {_near(folder / 'record.json')}")
+    click.echo(f"record: {near(folder / 'record.json')}")
     if (folder / "index.html").is_file():
-        click.echo(f"report: {_near(folder / 'index.html')}")
+        click.echo(f"report: {near(folder / 'index.html')}")
     click.echo(f"next:   {_next_step(record, verdict)}")
     return verdict
 
@@ -311,12 +312,6 @@ def from_anywhere(model: str) -> str:
 
     here = ("/" in model and Path(model).is_dir()) or (model.endswith(MODEL_FILES) and Path(model).is_file())
     return str(Path(model).resolve()) if here else model
-
-
-def _near(path: Path) -> Path:
-    """Relative to where the user is, where it lies below."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _records(reports: Path) -> set[Path]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.places import near
 from harness.cli.status import FAILED, PASSED
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def card(name: str, labels_file: Path | None, max_cost: float | None) -> int:
     file = write_card(project.judges, found)
     for line in card_lines(found):
         click.echo(visible(line))
-    click.echo(f"card: {_near(file)}")
+    click.echo(f"card: {near(file)}")
     return PASSED if found.fit else FAILED
 
 
@@ -139,8 +140,8 @@ def run(
     write_comment(folder, comment(record, verdict, texts))
     for line in [*verdict.lines(), *summarise(files.judged.judgements).lines(), *_calls(files.judged)]:
         click.echo(visible(line))
-    click.echo(f"record: {_near(folder / 'record.json')}")
-    click.echo(f"report: {_near(page)}")
+    click.echo(f"record: {near(folder / 'record.json')}")
+    click.echo(f"report: {near(page)}")
     if verdict.status == "INVALID" and (step := next_step(ref, card)) is not None:
         click.echo(visible(f"next: {step}"))
     return verdict.exit_code(record.policy)
@@ -220,9 +221,3 @@ def _typed() -> tuple[str, ...]:
     """The command's own arguments, for whoever reads the record."""
     words = sys.argv[1:]
     return tuple(words[words.index("run") + 1 :]) if words[:2] == ["judge", "run"] else ()
-
-
-def _near(path: Path) -> Path:
-    """Relative to where the user is, where it lies below."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.places import near
 from harness.cli.status import PASSED
 from harness.errors import ReviewError
 
@@ -142,15 +143,15 @@ def export(
     key = write_key(folder, drawn.key)
     pool, chosen = subject.pool, subject.chosen
     for form, own in zip(drawn.forms, written, strict=True):
-        click.echo(f"{form.reviewer}: {len(form.pages)} pages: {', '.join(str(_near(file)) for file in own)}")
+        click.echo(f"{form.reviewer}: {len(form.pages)} pages: {', '.join(str(near(file)) for file in own)}")
     reasons = Counter(one.why for one in chosen)
     told = ", ".join(f"{reasons[why]} {words}" for why, words in WHY.items() if reasons[why])
     click.echo(f"cases: {len(chosen)} of {len(pool.cases)}: {told}")
     if pool.same:
         click.echo(f"left out: {pool.same} whose two answers read the same")
-    click.echo(f"key: {_near(key)} (keep it here; never send it)")
+    click.echo(f"key: {near(key)} (keep it here; never send it)")
     if aside is not None:
-        click.echo(f"set aside: {', '.join(sorted(file.name for file in aside.iterdir()))}: now in {_near(aside)}")
+        click.echo(f"set aside: {', '.join(sorted(file.name for file in aside.iterdir()))}: now in {near(aside)}")
         if (aside / kept_as("review")).is_file():
             # The page must not go on telling what people said before.
             verdict, _ = _retell(project, folder)
@@ -191,7 +192,7 @@ def import_(files: tuple[Path, ...], replace: bool) -> int:
             if earlier is not None:
                 raise ReviewError(f"{one.file}: {_of_earlier(earlier)}")
             raise ReviewError(
-                f"{one.file}: answers to a form of another project or run: no key below {_near(project.reports)} has "
+                f"{one.file}: answers to a form of another project or run: no key below {near(project.reports)} has "
                 f"form {one.form}. Import it where the forms were exported."
             )
         places[place[1].seal] = place
@@ -219,7 +220,7 @@ def import_(files: tuple[Path, ...], replace: bool) -> int:
     notes = [f"note: {reader.file}: {note}" for reader in found.readers for note in reader.notes]
     late_ones = [f"{late.reviewer}: replaces {late.before} answers with {late.after}" for late in replaced]
     _say([*late_ones, *notes, *review_lines(found, told)])
-    click.echo(f"review: {_near(file)}")
+    click.echo(f"review: {near(file)}")
     if record is None:
         return PASSED
     texts = read_texts(folder, record)
@@ -249,9 +250,9 @@ def status(run: str | None) -> None:
     else:
         folders = [_reviewed_folder(project, run)]
     if not folders:
-        click.echo(f"No forms are out for any run below {_near(project.reports)}. Next: harness review export RUN")
+        click.echo(f"No forms are out for any run below {near(project.reports)}. Next: harness review export RUN")
     for folder in folders:
-        click.echo(str(_near(folder)))
+        click.echo(str(near(folder)))
         for key in keys_in(folder):
             found = read_review(folder, kept_as(key.name))
             if found is not None and key.name != "adjudication" and found.seal != key.seal:
@@ -290,7 +291,7 @@ def to_golden(run: str, name: str, owner: str) -> None:
     project = load_project(Path.cwd())
     file = project.golden_sets / f"{name}.jsonl"
     if not file.resolve().is_relative_to(project.golden_sets.resolve()):
-        raise ReviewError(f"--set {name}: lies outside {_near(project.golden_sets)}. Give a name below it: refunds.")
+        raise ReviewError(f"--set {name}: lies outside {near(project.golden_sets)}. Give a name below it: refunds.")
     folder = run_folder(project, run)
     record, found = reviewed_record(folder)
     harvest = golden_rows(record, found, read_texts(folder, record), owner=owner)
@@ -377,7 +378,7 @@ def _of_earlier(export: Replaced) -> str:
     elif export.answers is None:
         told += "Of that export nothing had been imported. "
     else:
-        told += f"Answers of it lie in {_near(export.answers)}, and count no more. "
+        told += f"Answers of it lie in {near(export.answers)}, and count no more. "
     return told + f"Have the newer form answered: harness review status {export.run_id} names it."
 
 
@@ -401,7 +402,7 @@ def _write_rows(file: Path, harvest: Harvest, check: Callable[[Path], object] = 
         raise ReviewError(f"{file}: cannot be written ({error.strerror}). Make room or mend its rights.") from error
     finally:
         unfinished.unlink(missing_ok=True)
-    click.echo(f"{len(harvest.rows)} rows: {_near(file)}")
+    click.echo(f"{len(harvest.rows)} rows: {near(file)}")
 
 
 def _refuse_nowhere(path: Path) -> None:
@@ -415,10 +416,3 @@ def _say(lines: Iterable[str]) -> None:
 
     for line in lines:
         click.echo(visible(line))
-
-
-def _near(path: Path) -> Path:
-    """Relative to where the user is, where it lies below."""
-    here = Path.cwd()
-    path = path.resolve()
-    return path.relative_to(here) if path.is_relative_to(here) else path
