@@ -238,9 +238,10 @@ def import_(files: tuple[Path, ...], replace: bool) -> int:
 @click.argument("run", required=False)
 def status(run: str | None) -> None:
     """Who got a form of RUN (default: every run with forms out), what came back, and what the policy still misses."""
+    from harness.cli.gate import policy_of
     from harness.config import load_project
-    from harness.gate import decide
     from harness.record import read_record
+    from harness.review.criteria import review_criteria
     from harness.review.opinions import kept_as, read_review, review_for
     from harness.review.seal import FOLDER, KEY_ENDING, keys_in
 
@@ -269,8 +270,8 @@ def status(run: str | None) -> None:
                 click.echo(f"    {form.reviewer}: {done} of {len(form.slots)} pages, {state}")
         if (folder / "record.json").is_file():
             record = read_record(folder)
-            verdict = decide(record, project.config.gate, review=review_for(folder, record))
-            _say(f"  {c.status} review: {c.summary}" for c in verdict.criteria if c.name == "review")
+            said = review_criteria(record, policy_of(folder, project), review_for(folder, record))
+            _say(f"  {one.status} review: {one.summary}" for one in said)
 
 
 @review.command("to-golden")
