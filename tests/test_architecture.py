@@ -100,6 +100,7 @@ PURE = (
     "review/criteria",
     "review/findings",
     "review/harvest",
+    "review/opinions",
     "review/blinding",
     "review/plain",
     "review/selection",

@@ -32,7 +32,7 @@ def explain(record: Path, policy_file: Path | None) -> None:
     from harness.cli.gate import read_policy, record_folder, today
     from harness.explain import explain as explained
     from harness.record import read_record
-    from harness.review.opinions import review_for
+    from harness.review.kept import review_for
 
     folder = record_folder(record)
     run = read_record(folder)

@@ -185,7 +185,7 @@ def decide_again(
     from harness.ci.files import write_page
     from harness.gate import decide
     from harness.record import read_record
-    from harness.review.opinions import review_for
+    from harness.review.kept import review_for
 
     record = read_record(folder)
     # A waiver that has run out since the run excuses nothing any more.

@@ -106,7 +106,7 @@ def promote(version: str, accept: str | None, owner: str | None) -> None:
     from harness.cli.gate import today
     from harness.gate import decide
     from harness.promotion import find_evidence, refuse_outdated
-    from harness.review.opinions import review_for
+    from harness.review.kept import review_for
 
     if accept is not None and not accept.strip():
         raise click.UsageError("--accept needs the reason in words: it goes into the log beside your name.")

@@ -36,7 +36,7 @@ def report(record: Path, csv_file: Path | None, parquet_file: Path | None) -> No
     from harness.gate import decide
     from harness.record import read_record, read_texts
     from harness.report.html import write_page
-    from harness.review.opinions import review_for
+    from harness.review.kept import review_for
 
     folder = record_folder(record)
     run = read_record(folder)

@@ -99,7 +99,7 @@ def export(
 
     from harness.config import load_project
     from harness.review.blinding import blind
-    from harness.review.opinions import kept_as
+    from harness.review.kept import kept_as
     from harness.review.replaced import set_aside
     from harness.review.seal import refuse_second, write_key
     from harness.review.selection import WHY
@@ -175,7 +175,8 @@ def import_(files: tuple[Path, ...], replace: bool) -> int:
     from harness.config import load_project
     from harness.record import read_record, read_texts
     from harness.review.findings import findings
-    from harness.review.opinions import joined, kept_as, read_review, replacements, unblind, write_review
+    from harness.review.kept import kept_as, read_review, write_review
+    from harness.review.opinions import joined, replacements, unblind
     from harness.review.replaced import find_replaced
     from harness.review.returned import read_returned
     from harness.review.seal import find_key
@@ -242,7 +243,7 @@ def status(run: str | None) -> None:
     from harness.config import load_project
     from harness.record import read_record
     from harness.review.criteria import review_criteria
-    from harness.review.opinions import kept_as, read_review, review_for
+    from harness.review.kept import kept_as, read_review, review_for
     from harness.review.seal import FOLDER, KEY_ENDING, keys_in
 
     project = load_project(Path.cwd())
@@ -287,7 +288,7 @@ def to_golden(run: str, name: str, owner: str) -> None:
     from harness.golden import load_golden_set
     from harness.record import read_texts
     from harness.review.harvest import golden_rows
-    from harness.review.opinions import reviewed_record
+    from harness.review.kept import reviewed_record
 
     project = load_project(Path.cwd())
     file = project.golden_sets / f"{name}.jsonl"
@@ -314,7 +315,7 @@ def to_preferences(run: str, out: Path) -> None:
     from harness.config import load_project
     from harness.record import read_texts
     from harness.review.harvest import preference_rows
-    from harness.review.opinions import reviewed_record
+    from harness.review.kept import reviewed_record
 
     _refuse_nowhere(out)
     project = load_project(Path.cwd())
@@ -358,7 +359,7 @@ def _retell(project: Project, folder: Path) -> tuple[Verdict, GatePolicy]:
     from harness.gate import decide
     from harness.record import read_record, read_texts
     from harness.report.html import write_page
-    from harness.review.opinions import review_for
+    from harness.review.kept import review_for
 
     policy, record = policy_of(folder, project), read_record(folder)
     review = review_for(folder, record)

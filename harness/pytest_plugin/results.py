@@ -40,7 +40,8 @@ from harness.record import (
     SuiteAnswer,
     write_record,
 )
-from harness.review.opinions import Review, review_for
+from harness.review.kept import review_for
+from harness.review.opinions import Review
 from harness.worst import WorstCase, worst_cases
 
 #: At most this many cases of each set are controlled in every run; `harness suites check` controls them all.

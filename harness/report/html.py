@@ -26,7 +26,8 @@ from harness.report.pages import Page, build_page
 from harness.report.plots import draw_plots
 from harness.report.summary import summarise
 from harness.report.words import Language, Words
-from harness.review.opinions import Review, review_for
+from harness.review.kept import review_for
+from harness.review.opinions import Review
 from harness.verdict import Verdict
 
 REPORT_FILE = "index.html"

@@ -1,29 +1,18 @@
-"""A review as it lies beside the record: every opinion, unblinded, with whose it is and why the case was read."""
+"""A review: every opinion, unblinded, with whose it is and why the case was read. Pure."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from harness.errors import ReviewError
-from harness.record import RECORD_FILE, RunRecord, read_record
+from harness.record import RunRecord
 from harness.review.returned import Given, Returned, check
-from harness.review.seal import FOLDER, KEY_ENDING, REPLACED, Key, Mode, Slot, read_key
+from harness.review.seal import Key, Mode, Slot
 from harness.review.selection import Why
-
-REVIEW_FILE = "review.json"
-
-
-def kept_as(name: str) -> str:
-    """The file that answers to forms of this name end in: an adjudicator's with those that they settle."""
-    return REVIEW_FILE if name in ("review", "adjudication") else f"review-{name}.json"
-
 
 Pressed = Literal["left", "right", "tie"]
 
@@ -165,12 +154,12 @@ def joined(
         # Each adjudicator's own word: what another says, or skips, takes none of it back.
         words = (*before.adjudicated, *(one for _, opinions in found for one in opinions if not one.again))
         settled = {(one.name, one.reviewer): one for one in words}
-        return _digested(msgspec.structs.replace(before, adjudicated=tuple(settled.values())))
+        return digested(msgspec.structs.replace(before, adjudicated=tuple(settled.values())))
     if before is not None and before.seal != key.seal:
         before = None
     old = [] if before is None else [reader for reader in before.readers if reader.name not in names]
     said = [] if before is None else [one for one in before.opinions if one.reviewer not in names]
-    return _digested(
+    return digested(
         msgspec.structs.replace(
             awaited(key),
             readers=tuple(sorted([*old, *(reader for reader, _ in found)], key=lambda reader: reader.name)),
@@ -214,102 +203,6 @@ def awaited(key: Key) -> Review:
     )
 
 
-def write_review(folder: Path, review: Review, name: str = REVIEW_FILE) -> Path:
-    """Keep the review beside the run's record, whole or not at all."""
-    file = folder / name
-    unfinished = folder / f".{name}.{os.getpid()}.tmp"
-    try:
-        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(review, order="sorted")))
-        unfinished.replace(file)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise ReviewError(
-            f"{file}: the review cannot be written ({error.strerror}). Make room or mend its rights."
-        ) from (error)
-    return file
-
-
-def read_review(folder: Path, name: str = REVIEW_FILE) -> Review | None:
-    """The review in a run's folder; None where nothing was imported.
-
-    Raises ReviewError for a file that is none, and for one that was changed by hand.
-    """
-    file = folder / name
-    try:
-        review = msgspec.json.decode(file.read_bytes(), type=Review)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ReviewError(f"{file}: cannot be read ({error.strerror}). Check its permissions.") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ReviewError(
-            f"{file}: not a review ({error}). Delete it and import the reviewers' files again."
-        ) from error
-    if _digested(review).digest != review.digest:
-        raise ReviewError(f"{file}: changed by hand. Delete it and import the reviewers' files again.")
-    return review
-
-
-def review_for(folder: Path, record: RunRecord) -> Review | None:
-    """The review of the run in `folder`, or of another run beside it with exactly these models and texts.
-
-    A gate that is asked again makes a new run; where every answer is the same, people need not read it again. Where
-    forms are out and nothing came back, it is a review without readers; so it is where this run's export was started
-    over. Raises ReviewError for a damaged review of this run; another run's is passed over.
-    """
-    own, out = read_review(folder), _forms_out(folder)
-    if out is not None and own is not None and own.seal != out.seal:
-        return awaited(out)
-    if own is not None:
-        return own
-    if out is not None and any((folder / FOLDER).glob(f"{REPLACED}*/{_KEY}")):
-        return awaited(out)
-    for file in _beside(folder, record, REVIEW_FILE):
-        with contextlib.suppress(ReviewError):
-            found = read_review(file.parent)
-            if found is not None and found.is_of(record):
-                return found
-    if out is not None:
-        return awaited(out)
-    for file in _beside(folder, record, f"{FOLDER}/{_KEY}"):
-        out = _forms_out(file.parent.parent)
-        if out is not None and awaited(out).is_of(record):
-            return awaited(out)
-    return None
-
-
-_KEY = f"review{KEY_ENDING}"
-
-
-def _forms_out(folder: Path) -> Key | None:
-    """The key of the run's forms; None where none are out, or nobody could unblind them."""
-    try:
-        return read_key(folder / FOLDER / _KEY)
-    except ReviewError:
-        return None
-
-
-def _beside(folder: Path, record: RunRecord, name: str) -> Iterator[Path]:
-    """Files of this name of the runs beside `folder`, newest first, that are of the record's texts."""
-    for file in sorted(folder.parent.glob(f"*/{name}"), reverse=True):
-        with contextlib.suppress(OSError):
-            # Most are of other texts: that is seen without decoding them.
-            run = folder.parent / file.relative_to(folder.parent).parts[0]
-            if (run / RECORD_FILE).is_file() and record.texts_digest.encode() in file.read_bytes():
-                yield file
-
-
-def reviewed_record(folder: Path) -> tuple[RunRecord, Review]:
-    """A run and its review. Raises ReviewError where nothing was imported."""
-    record = read_record(folder)
-    review = review_for(folder, record)
-    if review is None or not review.readers:
-        raise ReviewError(
-            f"{folder}: no review was imported. Send forms out with harness review export, then harness review import."
-        )
-    return record, review
-
-
 def _opinion(reviewer: str, slot: Slot, given: Given, mode: Mode) -> Opinion:
     pressed: Pressed | None = None
     if given.choice is None:
@@ -343,6 +236,7 @@ def _mark(slot: Slot, value: str) -> int:
     return round(2 * _SCORES[slot.candidate].get(value, 0.5) - 1)
 
 
-def _digested(review: Review) -> Review:
+def digested(review: Review) -> Review:
+    """The review with the digest of all the rest."""
     bare = msgspec.structs.replace(review, digest="")
     return msgspec.structs.replace(bare, digest=hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest())

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import ReviewError
-from harness.review.opinions import kept_as
+from harness.review.kept import kept_as
 from harness.review.seal import FOLDER, KEY_ENDING, REPLACED
 from harness.review.sending import LABELS_FILE
 

@@ -12,7 +12,7 @@ from harness.data.formats import file_digest, load_rows
 from harness.errors import DataError, ReviewError
 from harness.record import read_record, read_texts
 from harness.review.findings import disputed
-from harness.review.opinions import read_review
+from harness.review.kept import read_review
 from harness.review.plain import Veil
 from harness.review.seal import Mode
 from harness.review.selection import Chosen, Pool, choose, readable_cases, row_cases

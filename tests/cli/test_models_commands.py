@@ -192,7 +192,7 @@ def test_promotion_hears_people(project, tmp_path, capsys, monkeypatch):
     from reviewed import drawn, reviewed, subject
 
     from harness.record import read_record
-    from harness.review.opinions import write_review
+    from harness.review.kept import write_review
 
     run(["models", "add", str(adapter(tmp_path / "a"))])
     gated(project, "a@1", "one")

@@ -19,7 +19,7 @@ from harness.models.tools import conversation_text
 from harness.record import read_record
 from harness.review.form import Form, Page
 from harness.review.harvest import Harvest, golden_rows, preference_rows
-from harness.review.opinions import read_review
+from harness.review.kept import read_review
 from harness.review.seal import read_key
 
 

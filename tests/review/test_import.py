@@ -13,7 +13,8 @@ from reviewed import RUN, answered, drawn, form_and_key, pressed, project, revie
 from harness.cli.main import run as harness
 from harness.errors import ReviewError
 from harness.review.findings import findings
-from harness.review.opinions import read_review, unblind, write_review
+from harness.review.kept import read_review, write_review
+from harness.review.opinions import unblind
 from harness.review.returned import read_returned
 from harness.review.seal import read_key
 from harness.review.spreadsheet import write_csv

@@ -11,7 +11,7 @@ from reviewed import RUN, project, run, texts_of
 
 from harness.cli.main import run as harness
 from harness.record import read_record, write_record
-from harness.review.opinions import read_review
+from harness.review.kept import read_review
 from harness.review.seal import read_key
 
 pytestmark = pytest.mark.browser

@@ -15,7 +15,8 @@ from harness.promotion import refuse_without_proof
 from harness.record import read_record
 from harness.report.headline import next_steps
 from harness.report.words import Words
-from harness.review.opinions import Review, read_review, review_for, write_review
+from harness.review.kept import read_review, review_for, write_review
+from harness.review.opinions import Review
 from harness.reviewing import ReviewPolicy
 
 

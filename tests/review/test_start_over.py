@@ -11,7 +11,7 @@ from reviewed import RUN, answered, project, run
 
 from harness.cli.main import run as harness
 from harness.record import read_record
-from harness.review.opinions import read_review, review_for
+from harness.review.kept import read_review, review_for
 
 EXPORT = ["review", "export", RUN, "--reviewers", "ana,ben", "--cases", "20", "--overlap", "50%"]
 AGAIN = ["review", "export", RUN, "--reviewers", "ana,cleo", "--cases", "20", "--overlap", "100%", "--replace"]
