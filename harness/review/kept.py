@@ -110,7 +110,8 @@ def reviewed_record(folder: Path) -> tuple[RunRecord, Review]:
     record = read_record(folder)
     review = review_for(folder, record)
     if review is None or not review.readers:
-        raise ReviewError(
-            f"{folder}: no review was imported. Send forms out with harness review export, then harness review import."
-        )
+        told = "Send forms out with harness review export, then harness review import."
+        if review is not None:
+            told = f"Forms of run {review.run_id} are out: waiting for {', '.join(review.invited)}."
+        raise ReviewError(f"{folder}: no review was imported. {told}")
     return record, review

@@ -123,6 +123,14 @@ def test_answers_of_an_earlier_export_are_refused_with_when_it_was_replaced_and_
     assert read_review(imported) is None
 
 
+def test_nothing_is_harvested_of_answers_that_were_set_aside(imported, capsys):
+    harness(AGAIN)
+    capsys.readouterr()
+    assert harness(["review", "to-preferences", RUN, "--out", "pairs.jsonl"]) == 4
+    told = capsys.readouterr().err
+    assert f"no review was imported. Forms of run {RUN} are out: waiting for ana, cleo." in told
+
+
 def test_starting_over_twice_keeps_both(imported):
     harness(AGAIN)
     harness(["review", "import", str(answered(imported, "ana", better))])
