@@ -23,7 +23,7 @@ from harness.judges.judgement import JudgedSet
 from harness.judges.summary import sequence_answer, summarise, win_rate_answer
 from harness.noise import notes as noise_notes
 from harness.pairs import PairedSet, Rival, Watch, changed, pair_sets, watches
-from harness.record import CaseResult, RunRecord
+from harness.record import CaseResult, RunRecord, SuiteAnswer
 from harness.repeats import notes as repeats_notes
 from harness.review.criteria import review_criteria
 from harness.review.opinions import Review
@@ -117,9 +117,7 @@ def _complete(
         reason = f"Partial run, no verdict: {record.partial}. Run everything: harness gate."
         yield invalid(f"partial run: {record.partial}", reason)
     if record.errors:
-        many, first = plural(len(record.errors), "test"), record.errors[0]
-        reason = f"{many} ended in an error, first {first.test}: {first.reason}. Mend it, then run again."
-        yield invalid(f"{plural(len(record.errors), 'error')}, first {first.test}", reason)
+        yield invalid(*_errors(record.errors))
     if record.baseline is None:
         reason = "Nothing to compare: the run has no baseline. Name one with --baseline."
         yield invalid("no baseline: nothing to compare", reason)
@@ -148,7 +146,9 @@ def _complete(
             yield invalid(f"{one.name}: nothing was measured", reason, one.name)
     names = [one.name for one in sets]
     asked = {"improve": policy.improve, "margins": tuple(policy.margins), "floors": tuple(policy.floors)}
-    for key, patterns in asked.items() if record.partial is None else ():
+    # A set may be missing because of an error, which says so itself.
+    whole = record.partial is None and not record.errors
+    for key, patterns in asked.items() if whole else ():
         for pattern in patterns:
             if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
                 reason = f"The policy's {key} name a set that was not run: {unknown_name('set', pattern, names)}."
@@ -163,6 +163,16 @@ def _complete(
 
 
 def _red_lines(record: RunRecord, waivers: Sequence[Waiver], used: list[Waiver]) -> Iterator[Criterion]:
+def _errors(errors: Sequence[SuiteAnswer]) -> tuple[str, str]:
+    """In few words and in a sentence: how many tests ended in an error, and the cause, told once where it is one."""
+    many, first = len(errors), errors[0]
+    same = many > 1 and all(error.reason == first.reason for error in errors)
+    told = f"all the same: {first.reason}" if same else f"first {first.test}"
+    ended = f"{plural(many, 'test')} ended in {'the same' if same else 'an'} error"
+    reason = f"{ended}, first {first.test}: {first.reason.removesuffix('.')}. Mend it, then run again."
+    return f"{plural(many, 'error')}, {told}", reason
+
+
     asked, held, unstable = 0, 0, list[str]()
     for one in record.sets:
         lines = [case for case in one.cases if any(test.lane == "red_line" for test in case.tests)]

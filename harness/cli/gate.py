@@ -300,6 +300,8 @@ def _next_step(record: RunRecord, verdict: Verdict) -> str:
 def wait_for(child: subprocess.Popen[bytes]) -> int:
     """The child's exit status. Ctrl-C reaches the child too: it gets the time to keep what it has."""
     try:
+    if verdict.status == "INVALID":
+        return f"remove the cause, then: harness gate {record.candidate.reference}"
         return child.wait()
     except KeyboardInterrupt:
         child.wait()

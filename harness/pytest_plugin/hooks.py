@@ -31,7 +31,7 @@ from harness.pytest_plugin.session import (
     in_worker,
     report_folder,
 )
-from harness.pytest_plugin.terminal import ProgressLine, write_foresight, write_summary
+from harness.pytest_plugin.terminal import ProgressLine, each_error_once, write_foresight, write_summary
 
 WHOLE_SET = frozenset({"scores", "comparisons", "retention"})
 
@@ -252,6 +252,19 @@ class ControllerHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         write_summary(terminalreporter, self.results)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True, specname="pytest_terminal_summary")
+    def pytest_tell_each_error_once(self, terminalreporter: Any) -> Generator[None, None, None]:
+        # pytest lists errors before and after this; in its last line it counts them all.
+        stats = terminalreporter.stats
+        errors = stats.get("error", [])
+        if errors:
+            stats["error"] = each_error_once(errors)
+        try:
+            yield
+        finally:
+            if errors:
+                stats["error"] = errors
 
 
 def _compared(item: pytest.Item) -> list[Any] | None:

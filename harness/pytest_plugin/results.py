@@ -109,7 +109,8 @@ class RunResults:
         if "compared" in told:
             name, cases, _ = told["compared"]
             self._compared.setdefault(name, set()).update(cases)
-        if "sets" in told:
+        if "sets" in told and not (told["status"] == "error" and report.when == "setup"):
+            # Where the models gave no answers, nothing can be measured, and the errors are all there is to record.
             self._retention.update(dict.fromkeys(told["sets"]))
         for table in msgspec.convert(told.pop("classifications", ()), tuple[Classification, ...]):
             self._classifications[(table.golden_set, table.source)] = table

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.ci.console import SHOWN, worst_lines
 from harness.columns import fold
 from harness.generation import Progress
+from harness.pytest_plugin.lanes import TOLD
 from harness.verdict import WIDTH, clip
 from harness.worst import count_worst
 
@@ -62,6 +64,23 @@ def write_foresight(results: RunResults, session: Any) -> None:
     foresight = results.session.foresight(session.items)
     for line in () if foresight is None else foresight.lines():
         _write(reporter, clip(line, 2 * WIDTH))
+
+def each_error_once(reports: Sequence[Any]) -> list[Any]:
+    """The reports of errors without those that only repeat our sentence of an earlier one.
+
+    What ended the one batch ends every test that waits for an answer. A traceback is a test's own and stays.
+    """
+    seen: set[str] = set()
+    kept = []
+    for report in reports:
+        message = report.longrepr
+        if isinstance(message, str) and hasattr(report, TOLD):
+            if message in seen:
+                continue
+            seen.add(message)
+        kept.append(report)
+    return kept
+
 
 
 def write_summary(reporter: Any, results: RunResults) -> None:

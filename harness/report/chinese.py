@@ -64,6 +64,7 @@ CHINESE: dict[str, str] = {
     "Run": "运行",
     "Models": "模型",
     "Errors": "错误",
+    "{test} and {n} more": "{test} 及另外 {n} 个",
     "These tests ended before they could judge anything.": "这些测试在作出判断之前就中断了。",
     "candidate": "候选",
     "baseline": "基线",

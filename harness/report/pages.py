@@ -9,7 +9,7 @@ from urllib.parse import quote
 from harness.lineage import Training
 from harness.models import Response
 from harness.pairs import pair_sets
-from harness.record import ModelIdentity, Role, RunRecord
+from harness.record import ModelIdentity, Role, RunRecord, SuiteAnswer
 from harness.report.cases import FATES, Case, Fate, cases_of, worst
 from harness.report.changes import Changes, changes_of
 from harness.report.forest import Scale, Tick
@@ -203,10 +203,25 @@ def build_page(
             for found in verdict.criteria
         ),
         answers=tuple(told(a.test, a.status, a.reason) for a in record.answers),
-        errors=tuple(told(e.test, e.status, e.reason) for e in record.errors),
+        errors=_errors(record, words),
         phases=_phases(record.phases, words),
         facts=_facts(record, verdict, words),
         summary=summarise(record, verdict, cases),
+    )
+
+
+def _errors(record: RunRecord, words: Words) -> tuple[Said, ...]:
+    """Each cause once, with the first test that it ended and how many more."""
+    causes: dict[str, list[SuiteAnswer]] = {}
+    for error in record.errors:
+        causes.setdefault(error.reason, []).append(error)
+    return tuple(
+        told(
+            first.test if not more else words("{test} and {n} more", test=first.test, n=f"{len(more):,}"),
+            first.status,
+            reason,
+        )
+        for reason, (first, *more) in causes.items()
     )
 
 

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
+from harness.cli.main import run as command_line
+
+RETENTION = """
+import pytest
+
+@pytest.mark.golden("retention/*")
+def test_nothing_was_forgotten(retention):
+    assert retention.not_worse()
+"""
+
 
 def clean(result) -> str:
     text = result.stdout.str() + result.stderr.str()
@@ -65,3 +77,69 @@ def test_an_option_that_belongs_to_another_plugin_is_named_only_when_needed(proj
     result = project.pytester.runpytest_subprocess("-p", "rival", "suites")
     assert "rival" in clean(result)
     assert "-p no:" in clean(result)
+
+
+@pytest.fixture(params=[(), ("-n2",)], ids=["alone", "workers"])
+def workers(request):
+    if request.param:
+        pytest.importorskip("xdist")
+    return request.param
+
+
+def told_once(project, result, sentence: str) -> None:
+    """The run is INVALID, all of its tests are counted as errors, and one of them says why."""
+    text = clean(result)
+    assert result.ret == 11
+    assert result.parseoutcomes() == {"errors": 7}
+    assert text.count("ERROR at setup") == 1
+    assert len([line for line in text.splitlines() if line.startswith("ERROR suites")]) == 1
+    assert text.count(f"{sentence}\n") == 1
+    assert "INVALID      complete  7 errors, all the same" in text
+    # Nothing of it is a finding about the model.
+    assert "could not be written" not in text
+    assert "no set" not in text
+    record = project.record()
+    assert record.sets == record.answers == ()
+    assert {error.reason for error in record.errors} == {sentence}
+    assert len(record.errors) == 7
+
+
+def test_a_mistake_in_a_models_file_is_told_once_and_no_fault_of_the_model(project, workers, capsys):
+    project.golden("retention/general", project.cases)
+    project.write("suites/test_retention.py", RETENTION)
+    candidate, baseline = project.model("cand"), project.model("base")
+    file = project.path / "cand.jsonl"
+    file.write_text(file.read_text() + '{"id": "unfinished"}\n')
+    result = project.run("suites", f"--model={candidate}", f"--baseline={baseline}", *workers)
+    row = '{"input": "What is 2+2?", "output": "4"}'
+    told_once(project, result, f"{file}:7: give either output or outputs. A row looks like {row}")
+    (folder,) = (project.path / "reports").iterdir()
+    capsys.readouterr()
+    assert command_line(["gate", "--record", str(folder)]) == 11
+    assert capsys.readouterr().out.endswith("next:   remove the cause, then: harness gate scripted:cand.jsonl\n")
+
+
+def test_a_store_that_cannot_be_opened_is_told_once(project, workers):
+    project.golden("retention/general", project.cases)
+    project.write("suites/test_retention.py", RETENTION)
+    store = project.path / ".harness" / "store.sqlite"
+    store.mkdir(parents=True)
+    candidate, baseline = project.model("cand"), project.model("base")
+    result = project.run("suites", f"--model={candidate}", f"--baseline={baseline}", *workers)
+    told_once(
+        project,
+        result,
+        f"{store}: the answers cannot be kept (unable to open database file). Make room, or make the folder writable, "
+        "then run again: finished answers are kept.",
+    )
+
+
+def test_errors_with_causes_of_their_own_are_each_told(project):
+    project.write(
+        "suites/test_facts.py",
+        "import pytest\n@pytest.mark.golden('facts')\n"
+        "def test_parses(case, response):\n    assert int(response.text)\n",
+    )
+    candidate, baseline = project.model("cand"), project.model("base")
+    result = project.run("suites", f"--model={candidate}", f"--baseline={baseline}")
+    assert result.stdout.str().count("ERROR at call") == 6

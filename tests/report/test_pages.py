@@ -186,6 +186,13 @@ def test_errors_and_suite_answers_are_kept() -> None:
     assert page.answers[0].name == "suites/test_a.py::test_x[q]"
 
 
+def test_one_cause_that_ended_many_tests_is_one_entry_of_the_page() -> None:
+    errors = tuple(SuiteAnswer(test=f"test_{x}", status="INVALID", reason="engine died") for x in "abc")
+    other = SuiteAnswer(test="test_d", status="INVALID", reason="no rows")
+    page = page_of(run(golden("general", many("general", 30)), errors=(*errors, other)))
+    assert [(e.name, e.reason) for e in page.errors] == [("test_a and 2 more", "engine died"), ("test_d", "no rows")]
+
+
 def test_cut_off_answers_and_absent_texts_are_told() -> None:
     told = [("cut", 1.0, 0.0, "whole", "hal"), ("lost", 1.0, 0.0, "whole", "gone")]
     texts = texts_of({"general": told})
