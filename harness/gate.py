@@ -74,7 +74,8 @@ def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None, r
     if not compared and not any(c.name == "complete" for c in criteria):
         criteria.append(_nothing(record))
     return Verdict(
-        status=worst([criterion.status for criterion in criteria]),
+        # Whatever a part of the run shows, it is no word on the candidate.
+        status="INVALID" if record.partial is not None else worst([criterion.status for criterion in criteria]),
         run_id=record.run_id,
         candidate=record.candidate.label,
         baseline=None if record.baseline is None else record.baseline.label,
@@ -162,7 +163,6 @@ def _complete(
             yield invalid(f"policy groups: {group.name} is empty", reason)
 
 
-def _red_lines(record: RunRecord, waivers: Sequence[Waiver], used: list[Waiver]) -> Iterator[Criterion]:
 def _errors(errors: Sequence[SuiteAnswer]) -> tuple[str, str]:
     """In few words and in a sentence: how many tests ended in an error, and the cause, told once where it is one."""
     many, first = len(errors), errors[0]
@@ -173,6 +173,7 @@ def _errors(errors: Sequence[SuiteAnswer]) -> tuple[str, str]:
     return f"{plural(many, 'error')}, {told}", reason
 
 
+def _red_lines(record: RunRecord, waivers: Sequence[Waiver], used: list[Waiver]) -> Iterator[Criterion]:
     asked, held, unstable = 0, 0, list[str]()
     for one in record.sets:
         lines = [case for case in one.cases if any(test.lane == "red_line" for test in case.tests)]

@@ -241,3 +241,10 @@ def test_every_quote_and_number_of_the_page_is_in_the_output(blocked, capsys):
     prose = "\n".join(line for line in page.splitlines() if not line.startswith(("> ", "#")))
     for number in re.findall(r"-?\d+(?:\.\d+)?%?", re.sub(r"\(.*?\)|`.*?`", "", prose)):
         assert re.search(rf"(?<![\d.]){re.escape(number)}(?![\d]|\.\d)", out), f"docs/explain.md says {number}"
+
+
+def test_a_part_of_a_run_is_explained_as_one_without_a_verdict(blocked):
+    said = flat(text(msgspec.structs.replace(blocked, partial="cases were selected by -k")))
+    assert said.startswith("The verdict INVALID: ")
+    assert "A part of a run has no verdict, whatever they are:" in said
+    assert "worst of the answers" not in said

@@ -432,6 +432,26 @@ def test_what_cannot_be_trusted_is_invalid_and_says_why(changes, policy, words):
     assert words in " ".join(verdict.reasons())
 
 
+def test_a_part_of_a_run_has_no_verdict_however_badly_it_went():
+    bad = record(flips(both=100, lost=200), red_lines(held=1, broken=2))
+    assert decide(bad, POLICY).status == "FAIL"
+    verdict = decide(msgspec.structs.replace(bad, partial="-k late"), POLICY)
+    assert verdict.status == "INVALID"
+    assert {c.name for c in verdict.criteria if c.status == "FAIL"} >= {"red lines", "alarm"}
+
+
+def test_one_cause_that_ended_many_tests_is_told_once():
+    errors = tuple(SuiteAnswer(test=f"test_{x}", status="INVALID", reason="no rows.") for x in "abc")
+    (told,) = [c for c in decide(record(errors=errors), POLICY).criteria if "error" in c.summary]
+    assert told.summary == "3 errors, all the same: no rows."
+    assert told.reason == "3 tests ended in the same error, first test_a: no rows. Mend it, then run again."
+
+
+def test_a_set_that_an_error_kept_out_of_the_run_is_not_called_unknown():
+    verdict = decide(record(errors=(said("INVALID"),)), GatePolicy(improve=("refunds",)))
+    assert not any("improve" in reason for reason in verdict.reasons())
+
+
 def test_a_missing_pair_is_invalid_and_named():
     one = flips(both=300)
     cases = (msgspec.structs.replace(one.cases[0], baseline=None), *one.cases[1:])
@@ -448,8 +468,8 @@ def test_without_a_baseline_red_lines_and_floors_are_still_judged():
 
 def test_fail_beats_invalid_beats_inconclusive():
     small, bad = flips("small", both=5), flips("bad", lost=30, both=30)
-    assert decide(record(small, partial="-x"), POLICY).status == "INVALID"
-    assert decide(record(small, bad, partial="-x"), POLICY).status == "FAIL"
+    assert decide(record(small, errors=(said("INVALID"),)), POLICY).status == "INVALID"
+    assert decide(record(small, bad, errors=(said("INVALID"),)), POLICY).status == "FAIL"
 
 
 @pytest.mark.parametrize("status", ["FAIL", "INCONCLUSIVE", "INVALID"])

@@ -1,4 +1,4 @@
-"""The worst cases for a terminal or a log: what was asked of, both answers in short, and what was wrong."""
+"""For a terminal or a log: why a run has no verdict; the worst cases, both answers in short, and what was wrong."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.columns import fold, shorten, without_sequences
+from harness.record import RunRecord
 from harness.report.visible import one_line
 from harness.verdict import WIDTH
 from harness.worst import WorstCase
@@ -20,6 +21,21 @@ class Line:
 
     text: str
     head: bool = False
+
+
+def roles(record: RunRecord) -> str:
+    """Who was asked, and against whom."""
+    against = "no baseline" if record.baseline is None else f"against {record.baseline.label}"
+    return f"{record.candidate.label} {against}"
+
+
+def no_verdict(record: RunRecord) -> str | None:
+    """Why the run says nothing of the candidate as a whole; None where it does."""
+    if record.partial is not None:
+        return f"partial run: no verdict ({record.partial})"
+    if record.baseline is None and not record.answers and not record.errors:
+        return "no verdict: nothing to compare with, so every missed case is a failure (name one with --baseline)"
+    return None
 
 
 def worst_lines(cases: Sequence[WorstCase], total: int, columns: int) -> Iterator[Line]:

@@ -206,8 +206,9 @@ def decide_again(
 def _say(folder: Path, record: RunRecord, verdict: Verdict, root: Path) -> str:
     """Say the verdict and the cases to read first; in a job of GitHub Actions there too. Returns the page of it."""
     from harness.ci.comment import comment
-    from harness.ci.console import SHOWN, worst_lines
+    from harness.ci.console import SHOWN, no_verdict, roles, worst_lines
     from harness.ci.github import MOST, Mute, on_github, tell
+    from harness.columns import fold
     from harness.record import read_texts
     from harness.worst import count_worst, worst_cases
 
@@ -215,7 +216,12 @@ def _say(folder: Path, record: RunRecord, verdict: Verdict, root: Path) -> str:
     mute = Mute() if on_github(os.environ) else None
     if mute is not None:
         click.echo(mute.quiet)
-    for row in verdict.lines(columns):
+    if record.partial is None:
+        rows = verdict.lines(columns)
+    else:
+        # As pytest told it: criteria of a part would read like those of a verdict.
+        rows = [row for told in (roles(record), no_verdict(record) or "") for row in fold(told, columns)]
+    for row in rows:
         click.echo(row)
     texts = {}
     # The decision rests on the record; without its texts the cases are still named.
@@ -300,8 +306,6 @@ def _next_step(record: RunRecord, verdict: Verdict) -> str:
 def wait_for(child: subprocess.Popen[bytes]) -> int:
     """The child's exit status. Ctrl-C reaches the child too: it gets the time to keep what it has."""
     try:
-    if verdict.status == "INVALID":
-        return f"remove the cause, then: harness gate {record.candidate.reference}"
         return child.wait()
     except KeyboardInterrupt:
         child.wait()

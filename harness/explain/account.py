@@ -42,7 +42,7 @@ def explain(
     sets = pair_sets(record, policy, in_force(policy, day))
     tests = asked(sets, policy)
     told = [
-        Section("The verdict", tuple(_verdict(verdict, sets, tests, policy))),
+        Section("The verdict", tuple(_verdict(verdict, sets, tests, policy, whole=record.partial is None))),
         Section("Pairs and flips", tuple(_pairs(record, sets, tests, policy.alpha))),
         *(Section(_heading(one), tuple(_set(one, tests, policy))) for one in sets),
         Section("All guard sets together", tuple(pool_told(sets, policy))),
@@ -56,7 +56,9 @@ def explain(
     return tuple(section for section in told if section.paragraphs)
 
 
-def _verdict(verdict: Verdict, sets: Sequence[PairedSet], tests: Sequence[Asked], policy: GatePolicy) -> Iterator[str]:
+def _verdict(
+    verdict: Verdict, sets: Sequence[PairedSet], tests: Sequence[Asked], policy: GatePolicy, *, whole: bool
+) -> Iterator[str]:
     may = {
         "PASS": "may ship",
         "FAIL": "must not ship",
@@ -69,7 +71,8 @@ def _verdict(verdict: Verdict, sets: Sequence[PairedSet], tests: Sequence[Asked]
     if short:
         yield "In short:"
         yield from short
-    yield "The policy asks several things of the run. The verdict is the worst of the answers:"
+    rule = "The verdict is the worst of the answers" if whole else "A part of a run has no verdict, whatever they are"
+    yield f"The policy asks several things of the run. {rule}:"
     for found in verdict.criteria:
         # What a suite's test says of itself is long: it stands at the end, with the gate's own words.
         said = found.reason.partition(": ")[0] if found.name == "suite" else found.summary

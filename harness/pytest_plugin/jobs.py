@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from harness.ci.console import no_verdict
 from harness.ci.github import Mute, tell
 from harness.pytest_plugin.results import RunResults
-from harness.pytest_plugin.terminal import no_verdict
 
 
 class GithubHooks:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.ci.console import SHOWN, worst_lines
+from harness.ci.console import SHOWN, no_verdict, roles, worst_lines
 from harness.columns import fold
 from harness.generation import Progress
 from harness.pytest_plugin.lanes import TOLD
@@ -15,7 +15,6 @@ from harness.worst import count_worst
 
 if TYPE_CHECKING:
     from harness.pytest_plugin.results import RunResults
-    from harness.record import RunRecord
 
 VERBS = {"load": "loading", "generate": "answering", "score": "scoring"}
 
@@ -65,6 +64,7 @@ def write_foresight(results: RunResults, session: Any) -> None:
     for line in () if foresight is None else foresight.lines():
         _write(reporter, clip(line, 2 * WIDTH))
 
+
 def each_error_once(reports: Sequence[Any]) -> list[Any]:
     """The reports of errors without those that only repeat our sentence of an earlier one.
 
@@ -80,7 +80,6 @@ def each_error_once(reports: Sequence[Any]) -> list[Any]:
             seen.add(message)
         kept.append(report)
     return kept
-
 
 
 def write_summary(reporter: Any, results: RunResults) -> None:
@@ -106,8 +105,7 @@ def write_summary(reporter: Any, results: RunResults) -> None:
         for row in worst_lines(results.worst[:SHOWN], count_worst(record, verdict), columns):
             reporter.write_line(row.text, bold=row.head)
     else:
-        versus = "no baseline" if record.baseline is None else f"against {record.baseline.label}"
-        _write(reporter, f"{record.candidate.label} {versus}")
+        _write(reporter, roles(record))
         _write(reporter, why, yellow=True)
         cut_off = sum(case.cut_off > 0 for s in record.sets for case in s.cases)
         if cut_off:
@@ -133,15 +131,6 @@ def _write(reporter: Any, text: str, **markup: bool) -> None:
     columns = reporter._tw.fullwidth
     for row in [text] if columns >= WIDTH else fold(text, columns):
         reporter.write_line(row, **markup)
-
-
-def no_verdict(record: RunRecord) -> str | None:
-    """Why the run says nothing of the candidate as a whole; None where it does."""
-    if record.partial is not None:
-        return f"partial run: no verdict ({record.partial})"
-    if record.baseline is None and not record.answers and not record.errors:
-        return "no verdict: nothing to compare with, so every missed case is a failure (name one with --baseline)"
-    return None
 
 
 def _shown(folder: Path) -> Path:

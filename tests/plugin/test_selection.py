@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.cli.main import run as command_line
 from harness.gate import decide
 
 
@@ -53,6 +54,26 @@ def test_collect_only_asks_nothing(project, models):
     result.stdout.fnmatch_lines(["*6 tests collected*"])
     assert not (project.path / ".harness" / "store.sqlite").exists()
     assert not (project.path / "reports").exists()
+
+
+def test_a_part_that_went_badly_is_decided_again_as_pytest_told_it_without_a_verdict(project, capsys):
+    project.facts(12, red_line=True)
+    project.write("suites/test_more.py", "def test_more():\n    pass\n")
+    models = [f"--model={project.model('cand', project.ids(3))}", f"--baseline={project.model('base')}"]
+    result = project.run("suites", "--ignore=suites/test_more.py", *models)
+    assert result.ret == 1
+    told = [
+        "scripted:cand.jsonl against scripted:base.jsonl",
+        "partial run: no verdict (cases were selected by --ignore)",
+    ]
+    result.stdout.fnmatch_lines(told)
+    (folder,) = (project.path / "reports").iterdir()
+    capsys.readouterr()
+    assert command_line(["gate", "--record", str(folder)]) == 11
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == told
+    assert lines[-1].startswith("next:   harness gate scripted:cand.jsonl")
+    assert not any("FAIL" in line for line in lines)
 
 
 def test_exitfirst_makes_the_run_partial(project, models):
