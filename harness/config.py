@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import fnmatch
 import hashlib
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ import msgspec
 
 from harness.errors import ConfigError, unknown_name
 from harness.reviewing import ReviewPolicy, ReviewSettings
+from harness.settings import find_settings
 
 Tracker = Literal["tensorboard", "wandb"]
 
@@ -391,20 +391,10 @@ def load_project(start: Path) -> Project:
 
     Raises ConfigError naming the file, the key and the nearest known key.
     """
-    start = start.resolve()
-    for folder in (start, *start.parents):
-        file = folder / "pyproject.toml"
-        if not file.is_file():
-            continue
-        try:
-            table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("harness")
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{file}: not valid TOML ({error}). Fix the file, then run again.") from error
-        except OSError as error:
-            raise ConfigError(f"{file}: cannot be read ({error.strerror}). Check its permissions.") from error
-        if table is not None:
-            return Project(root=folder, config=parse_config(table, where=str(file)))
-    return Project(root=start, config=HarnessConfig())
+    found = find_settings(start)
+    if found is None:
+        return Project(root=start.resolve(), config=HarnessConfig())
+    return Project(root=found.file.parent, config=parse_config(found.table, where=str(found.file)))
 
 
 def parse_config(table: dict[str, Any], *, where: str) -> HarnessConfig:

@@ -45,7 +45,7 @@ FLOORS = (
     {"models"},
     {"stats"},
     {"config"},
-    {"answers", "cells", "columns", "reviewing", "yamlfile"},
+    {"answers", "cells", "columns", "reviewing", "settings", "yamlfile"},
     {"errors"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -51,6 +51,7 @@ def init(
     """
     from harness.ci.workflow import FILES, Workflow
     from harness.config import load_project
+    from harness.settings import find_settings
 
     project = load_project(Path.cwd())
     root = _repository(project.root)
@@ -80,6 +81,12 @@ def init(
     except OSError as error:
         raise ConfigError(f"{file}: cannot be written ({error.strerror}). Name another with --output.") from error
     click.echo(f"{near(file)} written: {_does(workflow.recipe, workflow.model, road)}")
+    if find_settings(Path.cwd()) is None:
+        click.echo(
+            f"harness: warning: neither {Path.cwd() / 'pyproject.toml'} nor one above it has a [tool.harness] table, "
+            "so the job finds no project to gate. Next: harness init",
+            err=True,
+        )
     click.echo("\nTo do")
     for step in workflow.to_set():
         click.echo(f"  * {step}")

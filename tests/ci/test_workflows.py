@@ -410,6 +410,24 @@ def test_a_file_that_is_there_is_kept_until_forced(repository, capsys):
     assert "mine" not in file.read_text()
 
 
+def test_in_a_folder_that_is_no_project_it_warns_and_names_the_command_that_makes_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "assistant"\n')
+    assert run(["ci", "init"]) == 0
+    said = capsys.readouterr().err
+    assert "has a [tool.harness] table" in said
+    assert str(tmp_path / "pyproject.toml") in said
+    assert said.endswith("Next: harness init\n")
+    assert (tmp_path / ".github" / "workflows" / "model-gate.yml").is_file()
+
+
+def test_in_a_project_and_below_it_nobody_is_warned(repository, monkeypatch, capsys):
+    assert run(["ci", "init"]) == 0
+    monkeypatch.chdir(repository / "suites")
+    assert run(["ci", "init", "--gitlab"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_the_only_recipe_is_trained_first_and_of_several_one_must_be_named(repository, capsys):
     (repository / "recipes").mkdir()
     (repository / "recipes" / "triage.yaml").write_text("name: triage\n")

@@ -116,7 +116,9 @@ def test_a_mistake_in_a_models_file_is_told_once_and_no_fault_of_the_model(proje
     (folder,) = (project.path / "reports").iterdir()
     capsys.readouterr()
     assert command_line(["gate", "--record", str(folder)]) == 11
-    assert capsys.readouterr().out.endswith("next:   remove the cause, then: harness gate scripted:cand.jsonl\n")
+    assert capsys.readouterr().out.endswith(
+        "next:   remove the cause (see above), then: harness gate scripted:cand.jsonl\n"
+    )
 
 
 def test_a_store_that_cannot_be_opened_is_told_once(project, workers):
