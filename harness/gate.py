@@ -144,7 +144,7 @@ def _complete(
         if not one.result.cases and not one.result.probes:
             why = f" ({'; '.join(one.result.unavailable)})" if one.result.unavailable else ""
             reason = f"{one.name}: nothing was measured{why}. Ask a model that can, or take the set out of the suites."
-            yield invalid(f"{one.name}: nothing was measured", reason, one.name)
+            yield invalid(f"{one.name}: nothing was measured{why}", reason, one.name)
     names = [one.name for one in sets]
     asked = {"improve": policy.improve, "margins": tuple(policy.margins), "floors": tuple(policy.floors)}
     # A set may be missing because of an error, which says so itself.

@@ -496,6 +496,7 @@ def test_a_set_of_which_nothing_could_be_measured_is_invalid_not_quiet():
     assert verdict.status == "INVALID"
     assert verdict.sets[1].answer.status == "INVALID"
     assert "retention/choices: nothing was measured (choices: triage@2" in verdict.reasons()[0]
+    assert any(c.summary.startswith("retention/choices: nothing was measured (choices: ") for c in verdict.criteria)
 
 
 # ---- how it is told -----------------------------------------------------------------------------------------

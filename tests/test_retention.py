@@ -241,11 +241,11 @@ def test_what_a_model_cannot_give_is_said_and_never_guessed() -> None:
     refs: dict[Role, ModelRef] = {"candidate": scripted, "baseline": BASE}
     prose = seen(golden("text", GoldenCase(id="tide", text="The tide.")), refs)
     assert prose.probes == ()
-    assert prose.unavailable == ("prose_nll: scripted:a.jsonl (candidate) gives no token scores",)
+    assert prose.unavailable == ("prose_nll: scripted models know no log-likelihoods (scripted:a.jsonl, candidate)",)
     case = GoldenCase(id="hive", input="?", choices=("fox", "bee"), answer="bee")
     choices = seen(golden("choice", case), refs)
     assert choices.cases == ()
-    assert choices.unavailable == ("choices: scripted:a.jsonl (candidate) gives no token scores",)
+    assert choices.unavailable == ("choices: scripted models know no log-likelihoods (scripted:a.jsonl, candidate)",)
 
 
 @pytest.mark.parametrize(

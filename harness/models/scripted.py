@@ -32,7 +32,7 @@ class ScriptedModel:
     `answers` maps a case's id or its input (the last user message) to the answer, or to a list with one
     answer per sample. The id is looked up first. `again` has, by the same keys, what is answered to the first,
     second, … replica instead; the last one stays, and a key that it lacks is answered as always. `name` is what
-    messages call this model.
+    messages call this model. It answers and scores nothing: sets of choices or prose need another.
 
     >>> model = ScriptedModel({"What is 2+2?": "4"})
     """

@@ -206,9 +206,7 @@ def _measure_texts(
     if not names and golden_set.kind != "choice":
         return [], []
     unavailable = [
-        f"{kind}: {ref.label} ({role}) gives no token scores"
-        for role, ref in refs.items()
-        if not can_score(ref, golden_set.kind)
+        f"{kind}: {_unscored(ref, role)}" for role, ref in refs.items() if not can_score(ref, golden_set.kind)
     ]
     able = {role: ref for role, ref in refs.items() if can_score(ref, golden_set.kind)}
     if "candidate" not in able or not names:
@@ -231,6 +229,13 @@ def _measure_texts(
         else:
             unavailable.append(f"kl: {able['candidate'].label} cannot be compared with its own base")
     return probes, unavailable
+
+
+def _unscored(ref: ModelRef, role: Role) -> str:
+    """Why this model cannot tell how likely a text is."""
+    if ref.engine == "scripted":
+        return f"scripted models know no log-likelihoods ({ref.label}, {role})"
+    return f"{ref.label} ({role}) gives no token scores"
 
 
 def _divergence(scores: TokenScores) -> float | None:
