@@ -87,8 +87,9 @@ def power(record_path: Path | None) -> None:
     golden, unreadable = _load(project, ())
     if unreadable:
         raise GoldenSetError(unreadable[0])
-    foresight = foresee(_planned(golden, record), project.config.gate, record=record, details=True)
-    for line in _table(foresight):
+    planned = _planned(golden, record)
+    foresight = foresee(planned, project.config.gate, record=record, details=True)
+    for line in (*_table(foresight), *_unrated(golden, planned)):
         click.echo(visible(line))
 
 
@@ -106,6 +107,20 @@ def _planned(golden: list[GoldenSet], record: RunRecord | None) -> list[PlannedS
         if n:
             planned.append(PlannedSet(name=one.name, n=n, digest=one.digest))
     return planned
+
+
+def _unrated(golden: list[GoldenSet], planned: list[PlannedSet]) -> Iterator[str]:
+    """Of each set that counts fewer cases here than it has, which ones are left out and why."""
+    rated = {one.name: one.n for one in planned}
+    for one in golden:
+        red, n, cases = sum(case.red_line for case in one.cases), rated.get(one.name, 0), len(one.cases)
+        if one.kind == "text" or n == cases:
+            continue
+        why = "the run on which flips are measured rated no others"
+        if n + red == cases:
+            lines = f"{_many(red, 'red line')} {'is' if red == 1 else 'are'}"
+            why = f'{lines} judged one by one, and rated only where a test has lane="rate"'
+        yield f"{one.name}: {n:,} of {_many(cases, 'case')}: {why}."
 
 
 def _table(foresight: Foresight) -> Iterator[str]:

@@ -86,6 +86,21 @@ def test_power_says_each_set_alone_and_the_pool_with_assumed_flips(project, caps
     assert "The margin: 5 points = 6 of your 120 cases." in shown
 
 
+def test_power_says_why_it_counts_fewer_cases_than_the_set_has(project, capsys):
+    golden(project, "facts", 20)
+    golden(project, "rules", 12, red_line=True)
+    golden(project, "triage", 70)
+    path = project / "golden_sets" / "triage.jsonl"
+    rows = path.read_text().splitlines()
+    path.write_text("\n".join([row[:-1] + ', "red_line": true}' for row in rows[:12]] + rows[12:]) + "\n")
+    assert run(["suites", "power"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    why = 'are judged one by one, and rated only where a test has lane="rate".'
+    assert f"triage: 58 of 70 cases: 12 red lines {why}" in shown
+    assert f"rules: 0 of 12 cases: 12 red lines {why}" in shown
+    assert not any(line.startswith("facts: ") for line in shown)
+
+
 def test_power_of_a_record_that_is_not_there_is_told(project, capsys):
     golden(project, "facts")
     assert run(["suites", "power", "--record", "nowhere"]) == 4
