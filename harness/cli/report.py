@@ -27,14 +27,15 @@ def report(record: Path, csv_file: Path | None, parquet_file: Path | None) -> No
     """Write the report of an earlier run again: index.html, and summary.md to be posted on a pull request.
 
     RECORD is a folder below reports/, or its record.json. The verdict is that of the policy the run was made with; the
-    language is the project's ([tool.harness] language).
+    language is the project's ([tool.harness] language). Where texts.json.gz is not beside the record, the page has no
+    answers, and says so.
     """
     from harness.ci.comment import comment
     from harness.ci.files import write_comment
     from harness.cli.gate import record_folder
     from harness.config import load_project
     from harness.gate import decide
-    from harness.record import read_record, read_texts
+    from harness.record import TEXTS_FILE, read_record, read_texts
     from harness.report.html import write_page
     from harness.review.kept import review_for
 
@@ -42,7 +43,12 @@ def report(record: Path, csv_file: Path | None, parquet_file: Path | None) -> No
     run = read_record(folder)
     review = review_for(folder, run)
     verdict = decide(run, run.policy, review=review)
-    texts = read_texts(folder, run)
+    texts = {}
+    if (folder / TEXTS_FILE).exists():
+        texts = read_texts(folder, run)
+    else:
+        told = "what is written has all numbers and no answers. It lies beside record.json: copy both."
+        click.echo(f"harness: warning: {folder / TEXTS_FILE}: not there, so {told}", err=True)
     if csv_file is not None or parquet_file is not None:
         from harness.tables import write_csv, write_parquet
 

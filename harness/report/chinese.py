@@ -140,6 +140,9 @@ CHINESE: dict[str, str] = {
     "searching the answers, {percent}%": "正在查找回答，{percent}%",
     "No case is like that.": "没有这样的用例。",
     "more": "更多",
+    "The answers are not shown: texts.json.gz was not beside record.json when this page was written.": (
+        "此页没有答案：写这份报告时，record.json 旁边没有 texts.json.gz。"
+    ),
     "The list needs JavaScript, which is off here. record.json and texts.json.gz hold every case.": (
         "列表需要 JavaScript，而这里已关闭。record.json 和 texts.json.gz 中有全部用例。"
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -188,7 +188,7 @@ def build_page(
         changes=changes_of(record, words),
         sights=sights(verdict),
         pooled=_pooled(verdict, record, words),
-        warnings=warnings_of(record, verdict, words),
+        warnings=(*warnings_of(record, verdict, words), *_untold(record, texts, words)),
         probes=tuple(row for of in record.sets for row in probe_rows(of, words)),
         matrices=matrices(record.classifications),
         slices=sliced,
@@ -223,6 +223,12 @@ def _errors(record: RunRecord, words: Words) -> tuple[Said, ...]:
         )
         for reason, (first, *more) in causes.items()
     )
+
+
+def _untold(record: RunRecord, texts: Mapping[str, Response], words: Words) -> Iterator[str]:
+    """That the page has no answers, where the record refers to some."""
+    if not texts and (record.answer_keys() or any(one.judgements for one in record.judged)):
+        yield words("The answers are not shown: texts.json.gz was not beside record.json when this page was written.")
 
 
 def _moment(created: str) -> str:

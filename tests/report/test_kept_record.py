@@ -3,6 +3,7 @@ is a later version."""
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -65,3 +66,30 @@ def test_it_is_decided_and_rendered_again_after_the_store_is_gone(
     assert command_line(["report", "reports/run/record.json"]) == 0
     assert "must not ship" in (folder / REPORT_FILE).read_text(encoding="utf-8")
     assert not (tmp_path / ".harness").exists(), "neither asked for a store"
+
+
+def test_without_its_texts_the_page_has_every_number_and_says_that_it_has_no_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(KEPT / "record.json", tmp_path)
+    assert command_line(["report", "record.json"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == ["index.html", "summary.md"]
+    assert printed.err.startswith("harness: warning: texts.json.gz: not there")
+    page = (tmp_path / REPORT_FILE).read_text(encoding="utf-8")
+    assert "texts.json.gz was not beside record.json when this page was written" in page
+    assert "28.3" in page
+    assert command_line(["report", "record.json", "--csv", "cases.csv"]) == 0
+    assert len((tmp_path / "cases.csv").read_text(encoding="utf-8").splitlines()) > 1000
+
+
+def test_texts_of_another_run_are_still_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(KEPT / "record.json", tmp_path)
+    (tmp_path / "texts.json.gz").write_bytes(gzip.compress(b"{}"))
+    assert command_line(["report", "record.json"]) == 4
+    assert "these are not the texts of run" in capsys.readouterr().err
+    assert not (tmp_path / REPORT_FILE).exists()
