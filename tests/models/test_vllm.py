@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import descendants, is_alive
 from tiny_llama import ask, build_adapter
 
 from harness.config import VllmConfig
@@ -314,18 +315,4 @@ def test_it_answers_as_an_endpoint_and_stops_without_a_trace(served: Served) -> 
     rest, _ = served.process.communicate(timeout=60)
     assert served.process.returncode == 0, rest
     assert "stopping the server" in rest
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
-
-
-def descendants(parent: int) -> list[int]:
-    """All that a process has started, and what that has started."""
-    found: list[int] = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent:
-            child = int(stat.parent.name)
-            found += [child, *descendants(child)]
-    return found
+    assert not [pid for pid in workers if is_alive(pid)]

@@ -17,7 +17,7 @@ from harness.errors import ConfigError, ModelError
 from harness.models.opening import open_models
 from harness.models.refs import ModelRef
 from harness.models.vllm import memory
-from harness.models.vllm.preflight import engine_arguments, require_vllm
+from harness.models.vllm.preflight import engine_arguments, engine_variables, require_vllm
 from harness.store import response_key
 
 Refer = Callable[..., ModelRef]
@@ -191,3 +191,8 @@ def test_further_arguments_win_over_what_is_chosen_here(refer: Refer, base: Path
 def test_a_setting_that_cannot_be_is_refused_where_it_is_written(table: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"pyproject\.toml"):
         parse_config({"vllm": table}, where="pyproject.toml")
+
+
+def test_on_a_cpu_a_start_can_read_what_an_earlier_one_compiled_and_nothing_is_told_to_anybody() -> None:
+    assert engine_variables("cpu") == {"VLLM_NO_USAGE_STATS": "1", "VLLM_USE_AOT_COMPILE": "0"}
+    assert engine_variables("cuda") == {"VLLM_NO_USAGE_STATS": "1"}

@@ -15,7 +15,7 @@ from harness.errors import HarnessError, ModelError
 from harness.models.devices import keep_threads
 from harness.models.refs import ModelRef
 from harness.models.vllm.asking import VllmModel
-from harness.models.vllm.preflight import engine_arguments, require_vllm
+from harness.models.vllm.preflight import engine_arguments, engine_variables, require_vllm
 
 #: Read by vLLM when it is imported or started; what the user has set stays.
 PROCESS = {
@@ -24,8 +24,6 @@ PROCESS = {
     # Threads that are bound to cores stay so when the engine is gone, and slow down whatever runs next.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_LOGGING_LEVEL": "ERROR",
-    # Nothing of ours is told to anybody.
-    "VLLM_NO_USAGE_STATS": "1",
 }
 
 
@@ -42,7 +40,7 @@ class LoadedEngine:
         self._numbers = {folder: i for i, folder in enumerate(dict.fromkeys(r.adapter for r in refs if r.adapter), 1)}
         targets = arguments.get("lora_target_modules", ())
         self._adapts_head = targets is None or "lm_head" in targets
-        self._llm: Any = _start(self._label, arguments)
+        self._llm: Any = _start(self._label, arguments, PROCESS | engine_variables(refs[0].device))
 
     def model(self, ref: ModelRef) -> VllmModel:
         """The model with the ref's adapter, or the base; all of them can be asked until the engine is closed."""
@@ -79,8 +77,8 @@ class LoadedEngine:
         return LoRARequest(f"adapter{number}", number, ref.adapter)
 
 
-def _start(label: str, arguments: dict[str, Any]) -> Any:
-    for name, value in PROCESS.items():
+def _start(label: str, arguments: dict[str, Any], variables: dict[str, str]) -> Any:
+    for name, value in variables.items():
         os.environ.setdefault(name, value)
     said: list[str] = []
     try:

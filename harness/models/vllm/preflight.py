@@ -72,3 +72,14 @@ def engine_arguments(refs: Sequence[ModelRef]) -> dict[str, Any]:
         arguments["kv_cache_memory_bytes"] = cache_bytes(shape, settings, ref.device, ref.label)
     arguments |= settings.engine_args
     return {key: value for key, value in arguments.items() if value is not None or key == "lora_target_modules"}
+
+
+def engine_variables(device: str) -> dict[str, str]:
+    """What vLLM reads from the environment, in this process or as a server; what the user has set there wins."""
+    # Nothing of ours is told to anybody.
+    variables = {"VLLM_NO_USAGE_STATS": "1"}
+    if device == "cpu":
+        # A start compiles the model for a minute. What vLLM keeps of it ahead of time, its CPU build cannot read again,
+        # and compiles at every start; torch's own cache works.
+        variables["VLLM_USE_AOT_COMPILE"] = "0"
+    return variables

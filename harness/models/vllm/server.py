@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ _MODULE = "vllm.entrypoints.openai.api_server"
 _EVERY = 0.5
 #: After SIGTERM the server finishes what it does; then its whole process group is killed.
 _GRACE = 20.0
+#: What was killed is gone within this time, unless nobody takes note of its end.
+_GONE = 5.0
 #: Lines of a dead server's output that are worth showing.
 _LAST_LINES = 15
 
@@ -73,7 +75,9 @@ def _option(key: str, value: Any) -> list[str]:
 class Server:
     """The server's process. It ends with this one, however this one ends."""
 
-    def __init__(self, command: Sequence[str], *, url: str, log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], *, url: str, log: Path, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.url = url
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +90,7 @@ class Server:
                 # A group of its own: Ctrl-C reaches us alone, and we stop all of it.
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
-                env={**os.environ, "VLLM_NO_USAGE_STATS": "1", "PYTHONUNBUFFERED": "1"},
+                env={**(variables or {}), **os.environ, "PYTHONUNBUFFERED": "1"},
             )
 
     @property
@@ -142,6 +146,10 @@ class Server:
         # Workers outlive a server that was killed.
         self._signal(signal.SIGKILL)
         self._process.wait()
+        # A killed worker holds its memory, and its card's, until it is gone.
+        until = time.monotonic() + _GONE
+        while self._signal(0) and time.monotonic() < until:
+            time.sleep(0.02)
 
     def wait_until_dead(self) -> None:
         """Never returns: raises GenerationError when the server has died."""
@@ -151,9 +159,13 @@ class Server:
     def _last_words(self) -> str:
         return f"The last it said ({self.log}):\n{self.last_lines(_LAST_LINES)}"
 
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
+    def _signal(self, number: int) -> bool:
+        """Whether anything of it is left to get the signal."""
+        try:
             os.killpg(self._process.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
 
 
 def refuse_taken_port(host: str, port: int) -> None:
