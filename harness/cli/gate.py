@@ -191,7 +191,7 @@ def decide_again(
     # A waiver that has run out since the run excuses nothing any more.
     verdict = decide(record, policy, today=today(), review=review_for(folder, record))
     if shown:
-        click.echo(f"gate:   {verdict.status}")
+        click.echo(f"gate:   {verdict.status if record.partial is None else 'no verdict'}")
     else:
         page = _say(folder, record, verdict, root)
         if summary is not None:

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import click
 
+from harness.cli.places import near
+
+#: The page of a record whose texts are gone since.
+_EARLIER = "index.before.html"
+
 
 @click.command()
 @click.argument("record", type=click.Path(path_type=Path))
@@ -36,7 +41,7 @@ def report(record: Path, csv_file: Path | None, parquet_file: Path | None) -> No
     from harness.config import load_project
     from harness.gate import decide
     from harness.record import TEXTS_FILE, read_record, read_texts
-    from harness.report.html import write_page
+    from harness.report.html import REPORT_FILE, write_page
     from harness.review.kept import review_for
 
     folder = record_folder(record)
@@ -48,6 +53,11 @@ def report(record: Path, csv_file: Path | None, parquet_file: Path | None) -> No
         texts = read_texts(folder, run)
     else:
         told = "what is written has all numbers and no answers. It lies beside record.json: copy both."
+        page, kept = folder / REPORT_FILE, folder / _EARLIER
+        if csv_file is None and parquet_file is None and page.exists() and not kept.exists():
+            # Perhaps the last copy of the answers.
+            page.rename(kept)
+            told += f" The page that stood here is kept as {near(kept)}."
         click.echo(f"harness: warning: {folder / TEXTS_FILE}: not there, so {told}", err=True)
     if csv_file is not None or parquet_file is not None:
         from harness.tables import write_csv, write_parquet

@@ -56,7 +56,7 @@ def serve(
     Exit status: 0 stopped, 4 cannot be served, 11 the served adapter does not answer as it was trained.
     """
     from harness.config import load_project
-    from harness.models.vllm.preflight import engine_variables, require_vllm
+    from harness.models.vllm.preflight import require_vllm
     from harness.models.vllm.server import Server, refuse_taken_port, server_command
 
     project = load_project(Path.cwd())
@@ -69,7 +69,7 @@ def serve(
     url = f"http://{host}:{port}/v1"
     with _stopped_by_signals():
         log = project.store.parent / f"serve-{port}.log"
-        server = Server(command, url=url, log=log, variables=engine_variables(refs[0].device))
+        server = Server(command, url=url, log=log, device=refs[0].device)
         try:
             click.echo(f"starting vLLM (process {server.pid}); its output: {server.log}")
             server.wait_until_healthy(_Waiting(url), timeout=wait)

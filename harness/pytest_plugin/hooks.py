@@ -258,13 +258,16 @@ class ControllerHooks:
         # pytest lists errors before and after this; in its last line it counts them all.
         stats = terminalreporter.stats
         errors = stats.get("error", [])
-        if errors:
-            stats["error"] = each_error_once(errors)
+        told = each_error_once(errors)
+        if len(told) < len(errors):
+            stats["error"] = told
+            terminalreporter.ensure_newline()
+            terminalreporter.write_line(f"{len(errors) - len(told)} more tests ended by an error that is told below")
         try:
             yield
         finally:
-            if errors:
-                stats["error"] = errors
+            if len(told) < len(errors):
+                stats["error"] = [*errors, *stats["error"][len(told) :]]
 
 
 def _compared(item: pytest.Item) -> list[Any] | None:

