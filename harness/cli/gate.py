@@ -57,6 +57,11 @@ class ModelOrCommand(click.Group):
 @click.argument("model", default="candidate")
 @click.option("--baseline", metavar="REF", help="Compare with this model instead of the alias 'baseline'.")
 @click.option(
+    "--judge",
+    metavar="NAME",
+    help="Who compares the answers in pairs, as for the suites (default: [tool.harness] judge).",
+)
+@click.option(
     "--max-cost",
     type=click.FloatRange(min=0),
     metavar="AMOUNT",
@@ -86,6 +91,7 @@ def gate(
     context: click.Context,
     model: str,
     baseline: str | None,
+    judge: str | None,
     max_cost: float | None,
     record_path: Path | None,
     policy_file: Path | None,
@@ -108,9 +114,9 @@ def gate(
     if aa:
         from harness.cli.noise import measure_noise
 
-        if any(given is not None for given in (record_path, policy_file, summary, max_cost)):
+        if any(given is not None for given in (record_path, policy_file, summary, judge, max_cost)):
             raise click.UsageError(
-                "--aa asks the baseline anew: leave --record, --policy, --summary and --max-cost out."
+                "--aa asks the baseline anew: leave --record, --policy, --summary, --judge and --max-cost out."
             )
         named = context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE
         return measure_noise(project, model if named else None, baseline)
@@ -119,9 +125,10 @@ def gate(
             raise click.UsageError("--policy decides an earlier run again: name it with --record.")
         if summary is not None:
             raise click.UsageError("--summary is of an earlier run: name it with --record. A new run writes its own.")
-        return run_gate(project, model, baseline, max_cost)
-    if max_cost is not None:
-        raise click.UsageError("--max-cost limits what is asked, and --record asks nothing: leave one of them out.")
+        return run_gate(project, model, baseline, judge=judge, max_cost=max_cost)
+    for option, given, what in (("--judge", judge, "names who"), ("--max-cost", max_cost, "limits what")):
+        if given is not None:
+            raise click.UsageError(f"{option} {what} is asked, and --record asks nothing: leave one of them out.")
     if baseline is not None or context.get_parameter_source("model") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--record names both models already: leave MODEL and --baseline out.")
     folder = record_folder(record_path)
@@ -132,7 +139,14 @@ def gate(
 gate.add_command(explain)
 
 
-def run_gate(project: Project, model: str, baseline: str | None = None, max_cost: float | None = None) -> int:
+def run_gate(
+    project: Project,
+    model: str,
+    baseline: str | None = None,
+    *,
+    judge: str | None = None,
+    max_cost: float | None = None,
+) -> int:
     """Run all of the project's suites against `model` in a pytest of their own, then decide; the exit status.
 
     The record is read back from disk, so that the verdict is that of the artefact which promote will read.
@@ -141,6 +155,8 @@ def run_gate(project: Project, model: str, baseline: str | None = None, max_cost
 
     reference = from_anywhere(model)
     command = suite_command(project, model, baseline)
+    if judge is not None:
+        command.append(f"--judge={judge}")
     if max_cost is not None:
         command.append(f"--max-cost={max_cost}")
     before = _records(project.reports)

@@ -70,4 +70,4 @@ def test_an_a_a_run_that_breaks_keeps_no_floor(project, monkeypatch, capsys):
 def test_aa_decides_nothing_so_it_takes_no_record(project, monkeypatch, capsys):
     monkeypatch.chdir(project.path)
     assert run(["gate", "--aa", "--record", "x"]) == 4
-    assert "leave --record, --policy, --summary and --max-cost out" in capsys.readouterr().err
+    assert "leave --record, --policy, --summary, --judge and --max-cost out" in capsys.readouterr().err

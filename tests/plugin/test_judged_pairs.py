@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).parent.parent / "judges"))
 import known
 from served import Server, completion, refusal
 
+from harness.cli.main import run as command_line
 from harness.config import load_project
 from harness.judges.calibration import calibrate
 from harness.judges.cards import read_card, write_card
@@ -173,6 +174,16 @@ def test_the_stand_in_is_advisory_and_no_criterion(project):
     assert not any("pairwise" in a.test for a in record.answers)
     assert any("advisory" in note for note in record.notes)
     result.stdout.fnmatch_lines(["*reference*advisory*"])
+
+
+def test_the_gate_takes_the_judge_that_the_suites_take(project, capfd):
+    project.write("suites/test_pairwise.py", PAIRWISE)
+    candidate, baseline = (option.partition("=")[2] for option in models(project))
+    command_line(["gate", candidate, "--baseline", baseline, "--judge", "reference"])
+    assert project.record().judged[0].judge.kind == "reference", capfd.readouterr().out
+    (folder,) = (project.path / "reports").iterdir()
+    assert command_line(["gate", "--record", str(folder), "--judge", "reference"]) == 4
+    assert "--judge names who is asked, and --record asks nothing" in capfd.readouterr().err
 
 
 def test_a_model_is_not_judged_by_itself(project, serve):
