@@ -98,8 +98,9 @@ def export(
     import msgspec
 
     from harness.config import load_project
+    from harness.record import read_record
     from harness.review.blinding import blind
-    from harness.review.kept import kept_as
+    from harness.review.kept import kept_as, refuse_elsewhere
     from harness.review.replaced import set_aside
     from harness.review.seal import refuse_second, write_key
     from harness.review.selection import WHY
@@ -124,6 +125,8 @@ def export(
     else:
         folder = run_folder(project, run)
         hide = project.config.review.hide
+        if mode == "pairs" and not adjudicate:
+            refuse_elsewhere(folder, read_record(folder))
         subject = of_disputes(folder, names, hide, settings) if adjudicate else of_run(folder, mode, hide, settings)
     drawn = blind(
         subject,
@@ -161,8 +164,8 @@ def export(
 
 @review.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--replace", is_flag=True, help="Take a later file of a reviewer although it leaves pages open that were "
-              "answered before.")  # fmt: skip
+@click.option("--replace", is_flag=True, help="Take a later file of a reviewer although answers, judgements, marks or "
+              "comments of the earlier one would be lost.")  # fmt: skip
 def import_(files: tuple[Path, ...], replace: bool) -> int:
     """Check what reviewers sent back, unblind it, and let the gate decide again.
 
@@ -205,21 +208,24 @@ def import_(files: tuple[Path, ...], replace: bool) -> int:
     settles, before = key.name == "adjudication", read_review(folder, kept)
     opinions = [unblind(one, key) for one in returned]
     found = joined(before, key, opinions, settles=settles)
-    # An adjudicator's later file adds to what was settled, and replaces nothing but the same cases.
-    replaced = [] if settles else list(replacements(before, key, opinions))
+    replaced = list(replacements(before, key, opinions, settles=settles))
     for late in replaced:
-        if late.open and not replace:
+        if late.lost and not replace:
             raise ReviewError(
                 f"{late.file}: {late.reviewer} sent {late.before} answers before, and this file has {late.after}: "
-                f"{late.open} of the earlier ones would be lost. Nothing was imported. Import the fuller file, or take "
-                "this one with --replace."
+                f"{late.lost} would be lost. Nothing was imported. Import the fuller file, or take this one with "
+                "--replace."
             )
     keep_returned(folder, files)
     file = write_review(folder, found, kept)
     record = read_record(folder) if key.mode == "pairs" else None
     told = findings(found, record)
     notes = [f"note: {reader.file}: {note}" for reader in found.readers for note in reader.notes]
-    late_ones = [f"{late.reviewer}: replaces {late.before} answers with {late.after}" for late in replaced]
+    late_ones = [
+        f"{late.reviewer}: replaces {late.before} answers with {late.after}{late.lost and f'; lost: {late.lost}'}"
+        for late in replaced
+        if late.before
+    ]
     _say([*late_ones, *notes, *review_lines(found, told)])
     click.echo(f"review: {near(file)}")
     if record is None:

@@ -19,7 +19,8 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
     if asks is None:
         return
     if review is None or not review.readers:
-        if asks.required:
+        # What people said once must not turn into a PASS because it was set aside.
+        if asks.required or (review is not None and review.anew is True):
             yield _missing(record, review)
         return
     if not review.is_of(record) or review.mode != "pairs":
@@ -93,8 +94,10 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
 
 def _missing(record: RunRecord, review: Review | None) -> Criterion:
     told = "The policy demands a human review, and nobody's answers were imported"
-    if review is None:
-        command = _export(record.run_id)
+    if review is not None and review.anew is True:
+        told = "What people said of these answers was set aside, and nobody's new answers were imported"
+    if review is None or not review.invited:
+        command = _export(record.run_id if review is None else review.run_id)
         return _said("INVALID", "no human review", f"{told}: {command}.", command=command)
     names = ", ".join(review.invited)
     return _said(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from harness.errors import ReviewError
+from harness.errors import RecordError, ReviewError
 from harness.record import RECORD_FILE, RunRecord, read_record
-from harness.review.opinions import Review, awaited, digested
+from harness.review.opinions import Review, awaited, digested, set_aside_of
 from harness.review.seal import FOLDER, KEY_ENDING, REPLACED, Key, read_key
 
 REVIEW_FILE = "review.json"
@@ -59,32 +58,77 @@ def read_review(folder: Path, name: str = REVIEW_FILE) -> Review | None:
     return review
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """The review that holds for a run, and the folder of the run that it lies in."""
+
+    folder: Path
+    review: Review
+
+
 def review_for(folder: Path, record: RunRecord) -> Review | None:
     """The review of the run in `folder`, or of another run beside it with exactly these models and texts.
 
     A gate that is asked again makes a new run; where every answer is the same, people need not read it again. Where
-    forms are out and nothing came back, it is a review without readers; so it is where this run's export was started
-    over. Raises ReviewError for a damaged review of this run; another run's is passed over.
+    nothing came back yet, or what came was set aside, it is a review without readers. Raises ReviewError for a damaged
+    review of this run; another run's is passed over.
     """
+    found = standing_for(folder, record)
+    return None if found is None else found.review
+
+
+def standing_for(folder: Path, record: RunRecord) -> Standing | None:
+    """Which run's review holds: this run's own before any other, and answers, or where they were set aside, before
+    forms that nobody has answered; of the others the newest."""
+    waiting = None
+    own = _review_in(folder)
+    if own is not None:
+        waiting = Standing(folder=folder, review=own)
+        if _heard(own):
+            return waiting
+    for other in _beside(folder, record):
+        with contextlib.suppress(ReviewError, RecordError):
+            found = _review_in(other)
+            if found is not None and found.is_of(record):
+                standing = Standing(folder=other, review=found)
+                if _heard(found):
+                    return standing
+                waiting = waiting or standing
+    return waiting
+
+
+def refuse_elsewhere(folder: Path, record: RunRecord) -> None:
+    """Raises ReviewError where people's word on this run lies with another: forms of its own would take nothing of that
+    out of use."""
+    found = standing_for(folder, record)
+    if found is None or found.folder == folder or not _heard(found.review):
+        return
+    run = found.folder.name
+    raise ReviewError(
+        f"{folder}: what people said of run {run} holds for this run too, whose models and answers are the same. "
+        f"Import what came back there, or start over there: harness review export {run} --reviewers NAMES --replace."
+    )
+
+
+def counted(folder: Path) -> Review | None:
+    """The answers in a run's folder; None where none were imported, or those are to other forms than are out."""
     own, out = read_review(folder), _forms_out(folder)
-    if out is not None and own is not None and own.seal != out.seal:
-        return awaited(out)
+    return None if own is not None and out is not None and own.seal != out.seal else own
+
+
+def _heard(review: Review) -> bool:
+    """Did people say something, even where it was set aside since?"""
+    return bool(review.readers) or review.anew is True
+
+
+def _review_in(folder: Path) -> Review | None:
+    """What lies with one run: its answers; else whom it waits for, and whether that is in place of earlier answers."""
+    own, out = counted(folder), _forms_out(folder)
     if own is not None:
         return own
-    if out is not None and any((folder / FOLDER).glob(f"{REPLACED}*/{_KEY}")):
-        return awaited(out)
-    for file in _beside(folder, record, REVIEW_FILE):
-        with contextlib.suppress(ReviewError):
-            found = read_review(file.parent)
-            if found is not None and found.is_of(record):
-                return found
+    anew = (folder / REVIEW_FILE).exists() or any((folder / FOLDER).glob(f"{REPLACED}*/{REVIEW_FILE}"))
     if out is not None:
-        return awaited(out)
-    for file in _beside(folder, record, f"{FOLDER}/{_KEY}"):
-        out = _forms_out(file.parent.parent)
-        if out is not None and awaited(out).is_of(record):
-            return awaited(out)
-    return None
+        return msgspec.structs.replace(awaited(out), anew=True) if anew else awaited(out)
+    return set_aside_of(read_record(folder)) if anew else None
 
 
 def _forms_out(folder: Path) -> Key | None:
@@ -95,14 +139,18 @@ def _forms_out(folder: Path) -> Key | None:
         return None
 
 
-def _beside(folder: Path, record: RunRecord, name: str) -> Iterator[Path]:
-    """Files of this name of the runs beside `folder`, newest first, that are of the record's texts."""
-    for file in sorted(folder.parent.glob(f"*/{name}"), reverse=True):
-        with contextlib.suppress(OSError):
-            # Most are of other texts: that is seen without decoding them.
-            run = folder.parent / file.relative_to(folder.parent).parts[0]
-            if (run / RECORD_FILE).is_file() and record.texts_digest.encode() in file.read_bytes():
-                yield file
+def _beside(folder: Path, record: RunRecord) -> list[Path]:
+    """The runs beside `folder` whose review, forms or set-aside answers are of the record's texts, newest first."""
+    home = folder.resolve()
+    found = set()
+    for name in (REVIEW_FILE, f"{FOLDER}/{_KEY}", f"{FOLDER}/{REPLACED}*/{REVIEW_FILE}"):
+        for file in home.parent.glob(f"*/{name}"):
+            run = home.parent / file.relative_to(home.parent).parts[0]
+            with contextlib.suppress(OSError):
+                # Most are of other texts: that is seen without decoding them.
+                if run not in found and record.texts_digest.encode() in file.read_bytes():
+                    found.add(run)
+    return [run for run in sorted(found - {home}, reverse=True) if (run / RECORD_FILE).is_file()]
 
 
 def reviewed_record(folder: Path) -> tuple[RunRecord, Review]:
@@ -111,7 +159,7 @@ def reviewed_record(folder: Path) -> tuple[RunRecord, Review]:
     review = review_for(folder, record)
     if review is None or not review.readers:
         told = "Send forms out with harness review export, then harness review import."
-        if review is not None:
+        if review is not None and review.invited:
             told = f"Forms of run {review.run_id} are out: waiting for {', '.join(review.invited)}."
         raise ReviewError(f"{folder}: no review was imported. {told}")
     return record, review

@@ -13,6 +13,7 @@ from harness.record import RunRecord
 from harness.review.returned import Given, Returned, check
 from harness.review.seal import Key, Mode, Slot
 from harness.review.selection import Why
+from harness.verdict import plural
 
 Pressed = Literal["left", "right", "tie"]
 
@@ -70,7 +71,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `invited` are all who got a form; `readers` those who sent something back, nobody where all is still out.
     `adjudicated` are the opinions of whoever settled what reviewers disagreed on. `pool` counts the cases that could
-    have been drawn, `same` those left out because both answers read the same. `digest` is of all the rest.
+    have been drawn, `same` those left out because both answers read the same. `digest` is of all the rest. `anew`:
+    nobody has answered, and answers that counted were set aside for it; never kept in a file.
     """
 
     run_id: str
@@ -86,6 +88,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     opinions: tuple[Opinion, ...]
     adjudicated: tuple[Opinion, ...] = ()
     digest: str = ""
+    anew: Literal[True] | msgspec.UnsetType = msgspec.UNSET
 
     def is_of(self, record: RunRecord) -> bool:
         """Is it about exactly this record's models and texts?"""
@@ -99,14 +102,25 @@ class Review(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True):
-    """A later file of a reviewer who sent one before: how many answers each holds, and how many of the earlier ones
-    are to pages that the later file leaves `open`."""
+    """A later file of a reviewer who sent one before: how many answers each holds, and what of the earlier ones is in
+    the later file no more: answers to pages that it leaves `open`, judgements of pages that it skips, marks, comments.
+    """
 
     reviewer: str
     file: str
     before: int
     after: int
     open: int
+    skipped: int
+    marks: int
+    comments: int
+
+    @property
+    def lost(self) -> str:
+        """What would be lost, in words; empty where nothing would."""
+        kinds = ((self.skipped, "judgement"), (self.marks, "mark"), (self.comments, "comment"))
+        told = [f"{self.open} of the earlier ones"] if self.open else []
+        return ", ".join([*told, *(plural(many, kind) for many, kind in kinds if many)])
 
 
 def unblind(returned: Returned, key: Key) -> tuple[Reader, tuple[Opinion, ...]]:
@@ -170,19 +184,31 @@ def joined(
 
 
 def replacements(
-    before: Review | None, key: Key, found: Sequence[tuple[Reader, tuple[Opinion, ...]]]
+    before: Review | None, key: Key, found: Sequence[tuple[Reader, tuple[Opinion, ...]]], *, settles: bool = False
 ) -> Iterator[Replacement]:
-    """Whose earlier answers these files replace."""
-    if before is None or before.seal != key.seal:
+    """Whose earlier answers these files replace. An adjudicator's file (`settles`) adds to what was settled, and
+    replaces the same cases alone."""
+    if before is None or (before.seal != key.seal and not settles):
         return
     files = {reader.name: reader.file_digest for reader in before.readers}
     for reader, opinions in found:
-        if files.get(reader.name, reader.file_digest) == reader.file_digest:
+        if not settles and files.get(reader.name, reader.file_digest) == reader.file_digest:
             continue
-        said = {(one.name, one.again) for one in before.opinions if one.reviewer == reader.name}
-        says = {(one.name, one.again) for one in opinions}
+        earlier = before.adjudicated if settles else before.opinions
+        said = {(one.name, one.again): one for one in earlier if one.reviewer == reader.name}
+        says = {(one.name, one.again): one for one in opinions}
+        if settles:
+            said = {page: one for page, one in said.items() if page in says}
+        pairs = [(one, says.get(page)) for page, one in said.items()]
         yield Replacement(
-            reviewer=reader.name, file=reader.file, before=len(said), after=len(says), open=len(said - says)
+            reviewer=reader.name,
+            file=reader.file,
+            before=len(said),
+            after=len(says),
+            open=sum(later is None for _, later in pairs),
+            skipped=sum(one.score is not None and later is not None and later.score is None for one, later in pairs),
+            marks=sum(len(set(one.marks) - set(later.marks if later else ())) for one, later in pairs),
+            comments=sum(bool(one.comment.strip()) and not (later and later.comment.strip()) for one, later in pairs),
         )
 
 
@@ -200,6 +226,24 @@ def awaited(key: Key) -> Review:
         invited=tuple(form.reviewer for form in key.forms),
         readers=(),
         opinions=(),
+    )
+
+
+def set_aside_of(record: RunRecord) -> Review:
+    """The review of a run whose answers were set aside, and no forms are out in their place."""
+    return Review(
+        run_id=record.run_id,
+        texts_digest=record.texts_digest,
+        models=(record.candidate.digest, "" if record.baseline is None else record.baseline.digest),
+        mode="pairs",
+        seal="",
+        created="",
+        pool=0,
+        same=0,
+        invited=(),
+        readers=(),
+        opinions=(),
+        anew=True,
     )
 
 

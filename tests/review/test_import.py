@@ -285,6 +285,54 @@ def test_a_later_file_as_large_that_answers_other_pages_is_refused_too(exported,
     assert read_review(exported) == before
 
 
+def test_a_later_file_without_the_marks_and_comments_or_the_judgements_is_refused_and_names_what_is_lost(
+    exported, tmp_path, capsys
+):
+    form, key = form_and_key(exported, "ana")
+    choices = pressed(key, form, lambda case: 1.0)
+    marks = {page.id: {"comment": "unsafe!", "marks": {"safety": choices[page.id]}} for page in form.pages[:3]}
+    for name in ("bare", "skipping"):
+        (tmp_path / name).mkdir()
+    full = saved(tmp_path, form, choices, **marks)
+    bare = saved(tmp_path / "bare", form, choices)
+    skipping = saved(
+        tmp_path / "skipping", form, {}, **{page.id: marks.get(page.id, {}) | {"skip": "other"} for page in form.pages}
+    )
+    harness(["review", "import", str(full)])
+    before, many = read_review(exported), len(form.pages)
+    for file, lost in ((bare, "3 marks, 3 comments"), (skipping, f"{many} judgements")):
+        capsys.readouterr()
+        assert harness(["review", "import", str(file)]) == 4
+        assert f"this file has {many}: {lost} would be lost. Nothing was imported" in capsys.readouterr().err
+        assert read_review(exported) == before
+    assert harness(["review", "import", str(bare), "--replace"]) == 11
+    assert f"ana: replaces {many} answers with {many}; lost: 3 marks, 3 comments" in capsys.readouterr().out
+
+
+def test_an_adjudicators_later_file_adds_and_takes_back_only_with_replace(exported, tmp_path, capsys):
+    files = [answered(exported, "ana", lambda case: 1.0), answered(exported, "ben", lambda case: 0.0)]
+    harness(["review", "import", *map(str, files)])
+    harness(["review", "export", RUN, "--adjudicate", "--reviewers", "dora"])
+    form, key = form_and_key(exported, "dora", "adjudication")
+    choices = pressed(key, form, lambda case: 1.0)
+    first, rest = form.pages[:4], form.pages[4:]
+    (tmp_path / "later").mkdir()
+    (tmp_path / "last").mkdir()
+    harness(["review", "import", str(saved(tmp_path, form, {page.id: choices[page.id] for page in first}))])
+    more = saved(tmp_path / "later", form, {page.id: choices[page.id] for page in rest})
+    capsys.readouterr()
+    assert harness(["review", "import", str(more)]) != 4
+    settled = read_review(exported)
+    assert settled is not None
+    assert len(settled.adjudicated) == len(form.pages)
+    back = saved(tmp_path / "last", form, {}, **{page.id: {"skip": "other"} for page in first})
+    capsys.readouterr()
+    assert harness(["review", "import", str(back)]) == 4
+    assert "dora sent 4 answers before, and this file has 4: 4 judgements would be lost" in capsys.readouterr().err
+    assert read_review(exported) == settled
+    assert harness(["review", "import", str(back), "--replace"]) != 4
+
+
 def test_a_fuller_file_replaces_and_says_so_and_the_same_file_again_says_nothing(exported, tmp_path, capsys):
     (tmp_path / "later").mkdir()
     first = answered(exported, "ana", lambda case: 1.0 if case < "case-010" else None)
