@@ -12,7 +12,9 @@ import msgspec
 from markupsafe import Markup
 
 from harness.review.form import Form
-from harness.review.words import CHOICES, DIMENSIONS, MARKS, SKIPS, WORDS, Language
+from harness.review.plain import HIDDEN
+from harness.review.selection import CUT
+from harness.review.words import CHOICES, DIMENSIONS, MARKS, NOTES, SKIPS, WORDS, Language
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -37,6 +39,8 @@ def render(form: Form, language: Language = "en", rubric: str = "") -> str:
         "marks": MARKS[form.mode],
         "dimensions": DIMENSIONS,
         "skips": SKIPS,
+        "hidden": HIDDEN,
+        "cut": CUT,
     }
     return _template().render(
         language="zh-CN" if language == "zh" else "en",
@@ -44,7 +48,8 @@ def render(form: Form, language: Language = "en", rubric: str = "") -> str:
         form=form,
         rubric=rubric.strip() or words[f"rubric_{form.mode}"],
         task=words[f"task_{form.mode}"],
-        how=words["how"].format(keys=words[f"keys_{form.mode}"]),
+        ask=words[f"ask_{form.mode}"],
+        notes={name: words[name].replace("{keys}", words[f"keys_{form.mode}"]) for name in NOTES[form.mode]},
         # All three are ours, or escaped just now.
         script=Markup(script),
         style=Markup(style),

@@ -22,7 +22,7 @@ READY = "body[data-ready]"
 class Desk:
     """One reviewer's browser: opens the form, and remembers what it complains about and asks for."""
 
-    def __init__(self, browser: Any, form: Path, **settings: Any) -> None:
+    def __init__(self, browser: Any, form: Path, *, begin: bool = True, **settings: Any) -> None:
         self.context = browser.new_context(accept_downloads=True, **settings)
         self.page = self.context.new_page()
         self.page.set_default_timeout(20_000)
@@ -34,12 +34,46 @@ class Desk:
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.goto(form.as_uri())
         self.page.wait_for_selector(READY)
+        if begin:
+            self.page.click("#begin")
 
     @property
     def shown(self) -> tuple[str, str, str]:
         """Request, left and right as a reviewer reads them."""
         prompt, left, right = (self.page.locator(f"#{name}").inner_text() for name in ("prompt", "left", "right"))
         return prompt, left, right
+
+    @property
+    def told(self) -> str:
+        """The notice, if there is one that a person can see without scrolling."""
+        notice = self.page.locator("#told-text")
+        return str(notice.inner_text()) if notice.is_visible() and self.in_sight("#told") else ""
+
+    @property
+    def done(self) -> str:
+        return str(self.page.locator("#count").inner_text())
+
+    def in_sight(self, selector: str) -> bool:
+        """Does all of it stand in the window, and nothing over it?"""
+        seen = """box => { const {top, bottom, left, right} = box.getBoundingClientRect();
+            const over = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+            return top >= 0 && bottom <= innerHeight && (box.contains(over) || over.contains(box)); }"""
+        return bool(self.page.locator(selector).evaluate(seen))
+
+    def answer(self, key: str, pages: int) -> None:
+        """Gives one answer to the pages from here on."""
+        for _ in range(pages):
+            before = self.place
+            self.page.keyboard.press(key)
+            self.until_page_changes(before)
+
+    def load(self, file: Path) -> None:
+        """Loads a file, as the instructions offer it."""
+        if not self.page.locator("#load").is_visible():
+            self.page.click("#instructions")
+        self.page.evaluate("document.getElementById('told').hidden = true")
+        self.page.set_input_files("#load", file)
+        self.page.wait_for_selector("#told:not([hidden])")
 
     @property
     def place(self) -> str:
@@ -159,24 +193,31 @@ def test_a_saved_half_goes_on_in_another_browser(browser: Any, tmp_path: Path, m
     harness(["review", "export", RUN, "--reviewers", "ana,ben", "--cases", "8", "--overlap", "100%", "--repeats", "0"])
     form, other = (folder / "review" / "forms" / f"review-{name}.html" for name in ("ana", "ben"))
     first = Desk(browser, form)
-    for _ in range(3):
-        before = first.place
-        first.page.keyboard.press("1")
-        first.until_page_changes(before)
+    first.answer("1", 3)
     first.page.keyboard.press("s")
     first.page.click("#reasons button[value=expert]")
+    first.until_page_changes("Page 4 of 8")
     half = first.save(tmp_path)
+    # Nobody is told to send a half.
+    assert first.told == (
+        f"Saved as {half.name} in your browser's downloads folder. Still open: 4. You can go on here; send the file "
+        "when all are done."
+    )
     first.close()
-    second = Desk(browser, form)
-    second.page.set_input_files("#load", half)
-    second.page.wait_for_selector("#told:not([hidden])")
-    assert second.page.locator("#count").inner_text() == "4 of 8 done"
+    second = Desk(browser, form, begin=False)
+    second.load(half)
+    assert (second.told, second.done) == ("Answers loaded: 4.", "4 of 8 done")
+    second.page.click("#begin")
+    assert second.place == "Page 5 of 8"
+    assert second.told == ""
+    second.answer("2", 3)
+    second.page.keyboard.press("2")
+    assert second.told == "All pages are answered. Save the file and send it back."
     second.close()
-    stranger = Desk(browser, other)
-    stranger.page.set_input_files("#load", half)
-    stranger.page.wait_for_selector("#told:not([hidden])")
-    assert "another form" in stranger.page.locator("#told").inner_text()
-    assert stranger.page.locator("#count").inner_text() == "0 of 8 done"
+    stranger = Desk(browser, other, begin=False)
+    stranger.load(half)
+    assert "another form" in stranger.told
+    assert stranger.done == "0 of 8 done"
     stranger.close()
     capsys.readouterr()
     # Half a form is kept, and is not enough.
@@ -235,3 +276,161 @@ def test_a_double_click_answers_one_page(browser: Any, tmp_path: Path, monkeypat
     file = desk.save(tmp_path)
     assert sum(one["choice"] is not None for one in json.loads(file.read_text())["answers"]) == 1
     desk.close()
+
+
+def given(desk: Desk, folder: Path) -> list[str | None]:
+    """The choices that the form would send now, page by page."""
+    return [one["choice"] for one in json.loads(desk.save(folder).read_text(encoding="utf-8"))["answers"]]
+
+
+def test_an_older_file_wipes_nothing_out(browser: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """What the file adds is added; where it differs the page's own answers stand, until somebody says otherwise."""
+    monkeypatch.chdir(tmp_path)
+    folder = project(tmp_path, run(8))
+    harness(["review", "export", RUN, "--reviewers", "ana", "--cases", "8", "--repeats", "0"])
+    form = folder / "review" / "forms" / "review-ana.html"
+    desk = Desk(browser, form)
+    desk.answer("1", 3)
+    older = desk.save(tmp_path).rename(tmp_path / "older.json")
+    desk.page.keyboard.press("ArrowLeft")
+    desk.page.keyboard.press("2")
+    desk.until_page_changes("Page 3 of 8")
+    desk.answer("2", 2)
+    now = ["1", "1", "2", "2", "2", None, None, None]
+    assert given(desk, tmp_path) == now
+    desk.load(older)
+    assert desk.told == "Answers here that differ from the file, and were kept: 1."
+    assert given(desk, tmp_path) == now
+    desk.load(older)
+    desk.page.click("#told-do")
+    assert desk.told == "Answers replaced by the file's: 1."
+    assert desk.done == "5 of 8 done"
+    desk.page.click("#told-do")
+    assert desk.told == "All answers are as they were before."
+    assert given(desk, tmp_path) == now
+    newer = desk.save(tmp_path).rename(tmp_path / "newer.json")
+    desk.close()
+    # The other way round: one answer differs, two are new.
+    other = Desk(browser, form)
+    other.answer("1", 3)
+    other.load(newer)
+    assert other.told == ("Answers loaded: 2. Answers here that differ from the file, and were kept: 1.")
+    assert given(other, tmp_path) == ["1", "1", "1", "2", "2", None, None, None]
+    other.load(newer)
+    other.page.click("#told-do")
+    other.load(newer)
+    assert other.told == "The file has nothing that is not here already."
+    assert given(other, tmp_path) == now
+    for text in ("[1", "{}", '{"format": "harness-review/1", "answers": [null]}'):
+        (tmp_path / "junk.json").write_text(text)
+        other.load(tmp_path / "junk.json")
+        assert "Nothing was changed." in other.told
+    other.close()
+
+
+def long_pair(folder: Path) -> None:
+    """Makes every answer fill more than a phone's window."""
+    record = read_record(folder)
+    texts = texts_of(record)
+    for key in [key for key in texts if key[:2] in ("c:", "b:")]:
+        ending = "length" if key.startswith("c:") else "stop"
+        text = f"{texts[key].text} " + "It has to be said at some length. " * 40
+        texts[key] = type(texts[key])(text=text + "I am Qwen2.5." * (ending == "stop"), finish_reason=ending)
+    write_record(folder, record, texts)
+
+
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_answers_are_read_before_they_are_chosen_and_notices_are_in_sight(
+    browser: Any, tmp_path: Path, monkeypatch: Any, width: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = project(tmp_path, run(6))
+    long_pair(folder)
+    harness(["review", "export", RUN, "--reviewers", "ana", "--repeats", "0"])
+    phone = {"has_touch": True, "is_mobile": True} if width < 1000 else {}
+    window = {"width": width, "height": 800}
+    desk = Desk(browser, folder / "review" / "forms" / "review-ana.html", viewport=window, **phone)
+    top = desk.page.locator("#left").bounding_box()
+    assert top is not None
+    assert top["y"] < 400
+    assert not desk.in_sight("#choices")
+    # Choices come after both answers, and all of the page can be scrolled clear of the bars.
+    below = "([one, two]) => one.getBoundingClientRect().bottom <= two.getBoundingClientRect().top"
+    pairs = [["#left-box", "#choices"], ["#right-box", "#choices"], ["#right-box", "#details"]]
+    for pair in pairs:
+        handles = [desk.page.locator(one).element_handle() for one in pair]
+        assert desk.page.evaluate(below, handles), pair
+    for one in ("#left-title", "#left .none, #left-cut, #left-hidden", "#right-box h2", "#choices", "#skip"):
+        shown = desk.page.locator(one).locator("visible=true").first
+        shown.evaluate("box => box.scrollIntoView({block: 'center'})")
+        box = shown.bounding_box()
+        assert box is not None
+        assert box["y"] > 60
+        assert box["y"] + box["height"] < 740
+    # One of the two was cut off by its model, in the other a name was hidden: each says so, and nothing else does.
+    assert sorted(desk.page.locator(".aside").locator("visible=true").all_inner_texts()) == [
+        "The model stopped here, at its limit of length. It wrote no more than this: judge what stands here.",
+        "▇▇▇ stands where we hid a name.",
+    ]
+    desk.page.click("#details summary")
+    desk.page.locator("#comment").scroll_into_view_if_needed()
+    desk.save(tmp_path)
+    assert desk.told.startswith("Saved as review-ana-")
+    desk.page.click("#next")
+    assert desk.told == ""
+    desk.close()
+
+
+def test_a_choice_leads_on_but_for_whoever_is_at_marks_and_comment(
+    browser: Any, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = project(tmp_path, run(6))
+    harness(["review", "export", RUN, "--reviewers", "ana", "--repeats", "0"])
+    desk = Desk(browser, folder / "review" / "forms" / "review-ana.html", begin=False)
+    # Nothing is answered over the instructions.
+    desk.page.keyboard.press("1")
+    assert desk.done == "0 of 6 done"
+    desk.page.click("#begin")
+    desk.page.click("#details summary")
+    mark = desk.page.locator("#dimensions button[name=safety][value='2']")
+    mark.click()
+    assert mark.get_attribute("aria-pressed") == "true"
+    mark.click()
+    assert mark.get_attribute("aria-pressed") == "false"
+    desk.page.keyboard.press("0")
+    desk.page.wait_for_timeout(400)
+    assert desk.place == "Page 1 of 6"
+    assert desk.page.locator(".answer.picked").count() == 2
+    desk.page.click("#open")
+    desk.answer("1", 2)
+    # A changed mind leads on as the first one does.
+    desk.page.keyboard.press("ArrowLeft")
+    desk.page.keyboard.press("2")
+    desk.until_page_changes("Page 3 of 6")
+    assert desk.place == "Page 4 of 6"
+    # The box of reasons closes, has keys, and takes no reason that is not said.
+    desk.page.keyboard.press("s")
+    desk.page.keyboard.press("Escape")
+    assert desk.page.locator("#why").is_hidden()
+    desk.page.keyboard.press("s")
+    desk.page.keyboard.press("t")
+    assert desk.told == "Write the reason into the comment. The page counts as answered then."
+    assert desk.done == "3 of 6 done"
+    saved = json.loads(desk.save(tmp_path).read_text(encoding="utf-8"))
+    assert saved["answers"][3]["skip"] is None
+    desk.page.focus("#comment")
+    desk.page.keyboard.type("Both are noise.")
+    assert desk.done == "4 of 6 done"
+    desk.page.click("#open")
+    desk.page.keyboard.press("s")
+    desk.page.keyboard.press("e")
+    desk.until_page_changes("Page 5 of 6")
+    file = desk.save(tmp_path)
+    assert [one["skip"] for one in json.loads(file.read_text(encoding="utf-8"))["answers"]] == [
+        *[None] * 3, "other", "language", None,
+    ]  # fmt: skip
+    desk.close()
+    capsys.readouterr()
+    harness(["review", "import", str(file)])
+    assert "ana: 5 of 6 pages, 2 skipped" in capsys.readouterr().out

@@ -5,6 +5,8 @@ const data = JSON.parse(byId("data").textContent);
 const { pages, words } = data;
 const memory = `harness-review:${data.seal}:${data.form}`;
 const FORMAT = "harness-review/1";
+/** Keys of the reasons to skip, one beside the other and none of the other keys. */
+const REASONS = "qwert";
 
 /** The sentence with its values. */
 const say = (name, values = {}) => words[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
@@ -26,8 +28,12 @@ let since = null;
 let forgetful = false;
 let changed = false;
 let leading = null;
+let begun = false;
+let reading = true;
 
-const isDone = (answer) => answer.choice !== null || answer.skip !== null;
+/** Why a page is skipped; "something else" is no reason before it is said. */
+const reason = (answer) => (answer.skip === "other" && answer.comment.trim() === "" ? null : answer.skip);
+const isDone = (answer) => answer.choice !== null || reason(answer) !== null;
 const openPages = () => pages.filter((page) => !isDone(answers[page.id])).length;
 
 function recall() {
@@ -36,17 +42,31 @@ function recall() {
     if (kept === null) return;
     const found = JSON.parse(kept);
     if (found.digest !== data.digest) return;
-    for (const [id, answer] of Object.entries(found.answers)) if (id in answers) answers[id] = { ...blank(), ...answer };
+    for (const { id } of pages) if (found.answers[id]) answers[id] = tidy(found.answers[id]);
+    begun = found.begun === true || pages.some((page) => isDone(answers[page.id]));
     place = Math.min(Math.max(0, found.place | 0), pages.length - 1);
   } catch {
     forgetful = true;
   }
 }
 
-function keep() {
-  changed = true;
+/** An answer of a file or of this browser, as far as this form knows such answers. */
+function tidy(told) {
+  const known = (value, values) => (values.includes(value) ? value : null);
+  const marks = Object.entries(told.marks ?? {}).filter(([name, value]) => data.dimensions.includes(name) && data.marks.some(([mark]) => mark === value));
+  return {
+    choice: known(told.choice, data.choices.map(([key]) => key)),
+    skip: known(told.skip, data.skips),
+    comment: typeof told.comment === "string" ? told.comment : "",
+    marks: Object.fromEntries(marks),
+    seconds: Number.isFinite(told.seconds) ? told.seconds : 0,
+  };
+}
+
+function keep(alters = true) {
+  changed ||= alters;
   try {
-    localStorage.setItem(memory, JSON.stringify({ digest: data.digest, place, answers }));
+    localStorage.setItem(memory, JSON.stringify({ digest: data.digest, place, begun, answers }));
   } catch {
     forgetful = true;
   }
@@ -55,25 +75,32 @@ function keep() {
 /** Seconds count while the page is looked at; a page left open over lunch counts two minutes at most. */
 function count() {
   if (since !== null) answers[pages[place].id].seconds += Math.min(120, (performance.now() - since) / 1000);
-  since = document.visibilityState === "visible" ? performance.now() : null;
+  since = document.visibilityState === "visible" && !reading ? performance.now() : null;
 }
 
 /* ---- What is seen */
 
-function tell(text) {
-  byId("told").textContent = text;
+/** A notice in the header, which is always in sight, with what can be done about it. It goes when the page turns. */
+function tell(text, label = "", action = null) {
+  byId("told-text").textContent = text;
   byId("told").hidden = text === "";
+  byId("told-do").textContent = label;
+  byId("told-do").hidden = label === "";
+  byId("told-do").onclick = action;
 }
+
+const tellNothing = () => tell(forgetful ? words.no_memory : "");
 
 function fill(id, text) {
   byId(id).textContent = text === "" ? words.empty : text;
   byId(id).classList.toggle("none", text === "");
 }
 
-/** One answer; where it was cut off, that is said below it. */
+/** One answer; where it was cut off, or something in it hidden, that is said below it. */
 function fillAnswer(side, text) {
   fill(side, text);
-  byId(`${side}-cut`).hidden = !text.endsWith("[…]");
+  byId(`${side}-cut`).hidden = data.mode === "rows" || !text.endsWith(data.cut);
+  byId(`${side}-hidden`).hidden = !text.includes(data.hidden);
 }
 
 function show() {
@@ -89,7 +116,8 @@ function show() {
   byId("answers").classList.toggle("one", page.right === null);
   if (page.right !== null) fillAnswer("right", page.right);
   byId("comment").value = answer.comment;
-  byId("details").open = answer.comment !== "" || Object.keys(answer.marks).length > 0;
+  byId("details").open = answer.comment !== "" || answer.skip === "other" || Object.keys(answer.marks).length > 0;
+  byId("why").hidden = answer.skip === null;
   byId("previous").disabled = place === 0;
   byId("next").disabled = place === pages.length - 1;
   paint();
@@ -102,21 +130,45 @@ function paint() {
   for (const button of byId("reasons").children) press(button, button.value === answer.skip);
   for (const button of byId("dimensions").querySelectorAll("button"))
     press(button, answer.marks[button.name] === button.value);
-  document.querySelector(".answer").classList.toggle("picked", data.mode === "pairs" && answer.choice === "1");
-  byId("right-box").classList.toggle("picked", data.mode === "pairs" && answer.choice === "2");
+  byId("left-box").classList.toggle("picked", data.mode === "pairs" && "01".includes(answer.choice ?? "-"));
+  byId("right-box").classList.toggle("picked", data.mode === "pairs" && "02".includes(answer.choice ?? "-"));
   const left = openPages();
   byId("bar").value = pages.length - left;
   byId("count").textContent = say("done_of", { done: pages.length - left, all: pages.length });
   byId("save").textContent = left ? say("save_open", { left }) : words.save;
   byId("save").classList.toggle("ready", left === 0);
   byId("open").disabled = left === 0 || (left === 1 && !isDone(answer));
+  byId("open").classList.toggle("ready", left > 0 && isDone(answer));
   byId("skip").textContent = answer.skip === null ? words.skip : words.undo_skip;
-  if (answer.skip !== null) byId("why").hidden = false;
+  byId("comment").placeholder = answer.skip === "other" ? words.say_why : "";
 }
 
 const press = (button, on) => button.setAttribute("aria-pressed", String(on));
 
 /* ---- What can be done */
+
+/** The instructions instead of the page, or the page again; nobody is timed while reading them. */
+function read(on) {
+  clearTimeout(leading);
+  leading = null;
+  count();
+  reading = on;
+  since = null;
+  for (const [id, hidden] of [["task", !on], ["page", on], ["turning", on]]) byId(id).hidden = hidden;
+  byId("begin").textContent = begun ? words.go_on : words.begin;
+  window.scrollTo(0, 0);
+  if (on) return;
+  count();
+  byId("page").focus({ preventScroll: true });
+}
+
+function begin() {
+  begun = true;
+  keep(false);
+  tellNothing();
+  show();
+  read(false);
+}
 
 function turn(to) {
   clearTimeout(leading);
@@ -124,10 +176,9 @@ function turn(to) {
   if (to < 0 || to >= pages.length || to === place) return;
   count();
   place = to;
-  byId("why").hidden = true;
-  if (byId("task").open && pages.some((page) => isDone(answers[page.id]))) byId("task").open = false;
   show();
-  keep();
+  keep(false);
+  tellNothing();
   window.scrollTo(0, 0);
   byId("page").focus({ preventScroll: true });
 }
@@ -139,57 +190,58 @@ function nextOpen() {
   }
 }
 
-/** Takes the choice; the first one on a page leads on, a changed mind stays. A second click meanwhile is a slip. */
+/** Takes the choice. A second click before the page has turned is a slip. */
 function choose(value) {
   if (leading !== null) return;
   const answer = answers[pages[place].id];
-  const first = !isDone(answer);
   answer.choice = value;
   answer.skip = null;
   byId("why").hidden = true;
-  count();
-  settle(first);
+  settle();
 }
 
-function skip(reason) {
+function skip(why) {
   if (leading !== null) return;
   const answer = answers[pages[place].id];
-  const first = !isDone(answer);
-  answer.skip = reason;
+  answer.skip = why;
   answer.choice = null;
-  count();
-  // Whoever has another reason is about to write it down.
-  if (reason === "other") {
+  if (why === "other") {
     byId("details").open = true;
     byId("comment").focus();
   }
-  settle(first && reason !== "other");
+  settle();
 }
 
-function settle(first) {
+/** Every choice leads to the next unanswered page, but for whoever is at marks and comment: they turn it themselves. */
+function settle() {
+  count();
   keep();
   paint();
-  tell(openPages() === 0 ? words.all_done : forgetful ? words.no_memory : "");
-  if (first && !byId("details").open && openPages() > 0) leading = setTimeout(nextOpen, 250);
+  if (!isDone(answers[pages[place].id])) return tell(words.say_why);
+  if (openPages() === 0) return tell(words.all_done);
+  tellNothing();
+  if (!byId("details").open) leading = setTimeout(nextOpen, 250);
 }
 
 function toggleSkip() {
   const answer = answers[pages[place].id];
   if (answer.skip === null) {
     byId("why").hidden = !byId("why").hidden;
+    byId("why").scrollIntoView({ block: "nearest" });
     return;
   }
   answer.skip = null;
   byId("why").hidden = true;
   keep();
   paint();
+  tellNothing();
 }
 
 /** What is signed: all that was answered, in the order of the pages. */
 const signed = (found) =>
   JSON.stringify([data.seal, data.form, data.digest, pages.map((page) => {
     const one = found[page.id];
-    return [page.id, one.choice, one.skip, one.comment, data.dimensions.map((name) => one.marks[name] ?? null), Math.round(one.seconds * 10)];
+    return [page.id, one.choice, reason(one), one.comment, data.dimensions.map((name) => one.marks[name] ?? null), Math.round(one.seconds * 10)];
   })]);
 
 function save() {
@@ -201,7 +253,7 @@ function save() {
     reviewer: data.reviewer,
     shown: data.digest,
     saved: new Date().toISOString(),
-    answers: pages.map((page) => ({ id: page.id, ...answers[page.id], seconds: Math.round(answers[page.id].seconds * 10) / 10 })),
+    answers: pages.map(({ id }) => ({ id, ...answers[id], skip: reason(answers[id]), seconds: Math.round(answers[id].seconds * 10) / 10 })),
     digest: sha256(signed(answers)),
   };
   const name = `review-${data.reviewer}-${data.form}.json`;
@@ -209,9 +261,14 @@ function save() {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   changed = false;
-  tell(say("saved", { name }));
+  const left = openPages();
+  tell(say(left ? "saved_open" : "saved", { name, left }));
 }
 
+const content = ({ choice, skip, comment, marks }) => JSON.stringify([choice, skip, comment, data.dimensions.map((name) => marks[name])]);
+
+/** Adds what is unanswered here. Where this page and the file differ, this page stands, and whoever reads it may decide
+    otherwise: an older file must not wipe out what came after it. */
 async function load(file) {
   let found;
   try {
@@ -221,15 +278,46 @@ async function load(file) {
   }
   if (found === null || found.format !== FORMAT || !Array.isArray(found.answers)) return tell(words.unreadable);
   if (found.seal !== data.seal || found.form !== data.form) return tell(words.not_mine);
-  let n = 0;
-  for (const { id, ...answer } of found.answers) {
-    if (!(id in answers)) continue;
-    answers[id] = { ...blank(), ...answer };
-    if (isDone(answers[id])) n++;
+  count();
+  const theirs = {};
+  let added = 0;
+  for (const told of found.answers) {
+    if (!told || !Object.hasOwn(answers, told.id)) continue;
+    const [mine, other] = [answers[told.id], tidy(told)];
+    if (content(other) === content(blank()) || content(other) === content(mine)) continue;
+    if (isDone(mine)) {
+      theirs[told.id] = other;
+      continue;
+    }
+    answers[told.id] = {
+      ...other,
+      comment: mine.comment.includes(other.comment) ? mine.comment : [mine.comment, other.comment].filter(Boolean).join("\n"),
+      marks: { ...other.marks, ...mine.marks },
+      seconds: Math.max(mine.seconds, other.seconds),
+    };
+    if (isDone(answers[told.id])) added++;
   }
+  const kept = Object.keys(theirs).length;
+  if (isDone(answers[pages[place].id]) && openPages() > 0) place = pages.findIndex((page) => !isDone(answers[page.id]));
   keep();
   show();
-  tell(say("loaded", { n }));
+  const told = [added ? say("loaded", { n: added }) : "", kept ? say("kept", { n: kept }) : ""].filter(Boolean).join(" ");
+  tell(told || words.loaded_none, kept ? words.take_theirs : "", () => replace(theirs));
+}
+
+/** Puts the file's answers in the place of those here, which can be had back. */
+function replace(theirs) {
+  const before = Object.fromEntries(Object.keys(theirs).map((id) => [id, answers[id]]));
+  const put = (others) => {
+    Object.assign(answers, others);
+    keep();
+    show();
+  };
+  put(theirs);
+  tell(say("taken", { n: Object.keys(theirs).length }), words.undo, () => {
+    put(before);
+    tell(words.undone);
+  });
 }
 
 /* ---- SHA-256 (FIPS 180-4): pages opened from a disk have no other everywhere */
@@ -273,8 +361,9 @@ for (const [key, name] of data.choices) {
   button.addEventListener("click", () => choose(key));
   byId("choices").append(button);
 }
-for (const name of data.skips) {
-  const button = made("button", words[`skip_${name}`], { type: "button", value: name });
+for (const [i, name] of data.skips.entries()) {
+  const button = made("button", "", { type: "button", value: name });
+  button.append(made("kbd", REASONS[i].toUpperCase()), words[`skip_${name}`]);
   button.addEventListener("click", () => skip(name));
   byId("reasons").append(button);
 }
@@ -291,24 +380,35 @@ for (const name of data.dimensions) {
     });
     row.append(button);
   }
-  byId("dimensions").append(made("span", words[name]), row);
+  const label = made("span", words[name]);
+  label.append(made("small", words[`${name}_is`]));
+  byId("dimensions").append(label, row);
 }
 byId("comment").addEventListener("input", (event) => {
-  answers[pages[place].id].comment = event.target.value;
+  const answer = answers[pages[place].id];
+  answer.comment = event.target.value;
   keep();
+  paint();
+  if (answer.skip === "other") tell(!isDone(answer) ? words.say_why : openPages() === 0 ? words.all_done : "");
 });
 byId("previous").addEventListener("click", () => turn(place - 1));
 byId("next").addEventListener("click", () => turn(place + 1));
 byId("open").addEventListener("click", nextOpen);
 byId("skip").addEventListener("click", toggleSkip);
+byId("begin").addEventListener("click", begin);
+byId("instructions").addEventListener("click", () => read(true));
 byId("save").addEventListener("click", save);
-byId("load").addEventListener("change", (event) => event.target.files.length && load(event.target.files[0]));
+byId("load").addEventListener("change", async (event) => {
+  if (event.target.files.length) await load(event.target.files[0]);
+  // The same file may be chosen again.
+  event.target.value = "";
+});
+// A button that was clicked is done with: no ring around it when a key is pressed next.
+document.addEventListener("click", (event) => event.detail > 0 && event.target.closest("button")?.blur());
 document.addEventListener("visibilitychange", count);
 window.addEventListener("pagehide", () => {
-  const unsaved = changed;
   count();
-  keep();
-  changed = unsaved;
+  keep(false);
 });
 window.addEventListener("beforeunload", (event) => {
   if (forgetful && changed) event.preventDefault();
@@ -319,11 +419,18 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") byId("page").focus();
     return;
   }
+  if (reading) {
+    if (event.key === "Escape" && begun) begin();
+    return;
+  }
   const key = event.key.toLowerCase();
+  const answer = answers[pages[place].id];
   if (data.choices.some(([one]) => one === key)) choose(key);
   else if (key === "arrowright") turn(place + 1);
   else if (key === "arrowleft") turn(place - 1);
   else if (key === "s") toggleSkip();
+  else if (!byId("why").hidden && key.length === 1 && REASONS.includes(key)) skip(data.skips[REASONS.indexOf(key)]);
+  else if (!byId("why").hidden && key === "escape" && answer.skip === null) byId("why").hidden = true;
   else if (key === "c") {
     byId("details").open = true;
     byId("comment").focus();
@@ -331,9 +438,8 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 recall();
-if (pages.some((page) => isDone(answers[page.id]))) byId("task").open = false;
 show();
-count();
-tell(forgetful ? words.no_memory : "");
+read(!begun);
+tellNothing();
 document.body.dataset.ready = "yes";
 })();
