@@ -223,7 +223,7 @@ def test_the_command_prints_it_and_refuses_what_is_no_record(capsys, tmp_path, m
 
 def test_a_models_words_reach_the_gate_and_not_the_command(monkeypatch):
     seen = []
-    monkeypatch.setattr("harness.cli.gate.run_gate", lambda project, *named: seen.append(named[:2]))
+    monkeypatch.setattr("harness.cli.gate.run_gate", lambda project, *named, **_: seen.append(named[:2]))
     for words in (["triage@3", "--baseline", "x"], ["--baseline", "x", "triage@3"], [], ["./explain"]):
         CliRunner().invoke(gate, words, catch_exceptions=False)
     assert seen == [("triage@3", "x"), ("triage@3", "x"), ("candidate", None), ("./explain", None)]
