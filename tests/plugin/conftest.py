@@ -16,6 +16,9 @@ import harness.pytest_plugin.hooks
 import harness.report.html  # noqa: F401
 from harness.record import RunRecord, read_record
 
+#: Suites run in this process: one under such a name would be taken for our module.
+OUR_TESTS = frozenset(path.name for path in Path(__file__).parents[1].rglob("test_*.py"))
+
 SUITE = """
 import pytest
 from harness import includes
@@ -47,6 +50,7 @@ class Project:
 
     def write(self, name: str, text: str) -> Path:
         path = self.path / name
+        assert path.name not in OUR_TESTS, f"{path.name}: a module of this name may be imported already"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path

@@ -107,7 +107,7 @@ def told_once(project, result, sentence: str) -> None:
 
 def test_a_mistake_in_a_models_file_is_told_once_and_no_fault_of_the_model(project, workers, capsys):
     project.golden("retention/general", project.cases)
-    project.write("suites/test_forgetting.py", RETENTION)
+    project.write("suites/test_old_skills.py", RETENTION)
     candidate, baseline = project.model("cand"), project.model("base")
     file = project.path / "cand.jsonl"
     file.write_text(file.read_text() + '{"id": "unfinished"}\n')
@@ -124,7 +124,7 @@ def test_a_mistake_in_a_models_file_is_told_once_and_no_fault_of_the_model(proje
 
 def test_a_store_that_cannot_be_opened_is_told_once(project, workers):
     project.golden("retention/general", project.cases)
-    project.write("suites/test_forgetting.py", RETENTION)
+    project.write("suites/test_old_skills.py", RETENTION)
     store = project.path / ".harness" / "store.sqlite"
     store.mkdir(parents=True)
     candidate, baseline = project.model("cand"), project.model("base")
