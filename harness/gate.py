@@ -438,4 +438,4 @@ def _notes(record: RunRecord, sets: Sequence[PairedSet], policy: GatePolicy) -> 
         yield "every set is a target: no guard watches for regressions"
     cut_off = sum(case.cut_off > 0 for one in record.sets for case in one.cases)
     if cut_off:
-        yield f"{plural(cut_off, 'case')} with answers cut off at max_tokens"
+        yield f"{plural(cut_off, 'case')} with answers of the candidate cut off at max_tokens"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from harness.judges.judgement import JudgedSet, Judgement
 from harness.models import Response
 from harness.record import CaseResult, Role, RunRecord, SetResult
+from harness.retention.choices import choices_of
 from harness.verdict import SetVerdict, Verdict
 
 #: Where pytest goes on to tell which call gave which value.
@@ -45,9 +46,9 @@ class WorstCase:
 def worst_cases(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response], most: int) -> tuple[WorstCase, ...]:
     """At most so many, worst first. `texts` are the record's, by store key.
 
-    Broken red lines, then what checks found worse, then what only a judge has seen and likes less. The set that lost
-    most speaks first; sets with answers to read come before those that only have scores. What somebody answers for is
-    left out.
+    Broken red lines, then what checks found worse, then what only a judge has seen and likes less, one of each set in
+    turn. The set that lost most speaks first; sets with answers to read come before those that only have scores. What
+    somebody answers for is left out.
     """
     return tuple(
         _told(one, texts) if isinstance(one, _Checked) else _heard(one, texts) for one in _found(record, verdict, most)
@@ -65,6 +66,35 @@ def worst_names(record: RunRecord, verdict: Verdict, most: int) -> tuple[tuple[s
 def count_worst(record: RunRecord, verdict: Verdict) -> int:
     """How many there are in all."""
     return sum(len(queue.cases) for queues in _queues(record, verdict) for queue in queues)
+
+
+def newly_alarmed(of: SetResult) -> dict[str, tuple[str, ...]]:
+    """By case the probes that can raise an alarm and at which the candidate is worse than the baseline, else the root.
+
+    Bleed: an answer in the task's format where the other model's was none.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for probe in of.probes:
+        rival = probe.baseline if probe.baseline is not None else probe.root
+        if probe.role != "alarm" or rival is None:
+            continue
+        for case, ours, theirs in zip(probe.cases, probe.candidate, rival, strict=True):
+            if ours != theirs and (ours < theirs) == probe.higher_is_better:
+                found[case] = (*found.get(case, ()), probe.probe)
+    return found
+
+
+def badness(case: CaseResult, found: SetVerdict, alarms: Sequence[str]) -> tuple[float, float, float, float, int]:
+    """Orders cases that score lower than the baseline, of one set or of several, the worst first.
+
+    By how far the score fell; how many checks and probes are newly failed; how much the set as a whole lost; by how
+    much a wrong choice is likelier than the right one; and by their places in the set.
+    """
+    failed = sum(test.baseline is not None and test.candidate < test.baseline for test in case.tests)
+    whole = 0.0 if found.against_baseline is None else found.against_baseline.difference
+    choices = choices_of(case)
+    fell = 0.0 if case.baseline is None else case.baseline - case.candidate
+    return -fell, -(failed + len(alarms)), whole, 0.0 if choices is None else -choices.lead, case.line
 
 
 def only_judged(record: RunRecord) -> tuple[tuple[JudgedSet, Judgement], ...]:
@@ -102,12 +132,10 @@ class _Queue:
 def _found(record: RunRecord, verdict: Verdict, most: int) -> list[_Checked | _Judged]:
     found: list[_Checked | _Judged] = []
     for queues in _queues(record, verdict):
-        for readable in (True, False):
-            waiting = [queue for queue in queues if queue.read is readable]
-            for i in range(most):
-                found += [queue.cases[i] for queue in waiting if i < len(queue.cases)]
-                if len(found) >= most:
-                    return found[:most]
+        for i in range(most):
+            found += [queue.cases[i] for queue in queues if i < len(queue.cases)]
+            if len(found) >= most:
+                return found[:most]
     return found
 
 
@@ -139,9 +167,10 @@ def _of_set(of: SetResult, found: SetVerdict | None, *, broken: bool) -> list[Ca
         return [case for case in of.cases if _is_broken(case) and case.case not in waived]
     if found is None:
         return []
-    ranks = {case: rank for rank, case in enumerate(found.ratchet) if case not in waived}
-    fell = [case for case in of.cases if case.case in ranks and not _is_broken(case)]
-    return sorted(fell, key=lambda case: ranks[case.case])
+    lost = frozenset(found.ratchet) - waived
+    alarms = newly_alarmed(of)
+    fell = [case for case in of.cases if case.case in lost and not _is_broken(case)]
+    return sorted(fell, key=lambda case: badness(case, found, alarms.get(case.case, ())))
 
 
 def _is_broken(case: CaseResult) -> bool:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,9 +14,11 @@ from harness.golden import GoldenCase, GoldenSet, Kind
 from harness.models import Response, Sampling, TokenScores
 from harness.models.endpoints import endpoint_ref
 from harness.models.refs import ModelRef
+from harness.pytest_plugin.kept import kept_texts
 from harness.record import Role, SetResult
 from harness.retention import Retention, measure, plan_retention
 from harness.retention.bleed import answered_in_json, asks_for_format
+from harness.retention.choices import choices_of
 from harness.retention.measurement import KL_CASES
 from harness.store import response_key, score_key
 
@@ -224,6 +227,25 @@ def test_a_wrong_choice_is_explained() -> None:
     case = GoldenCase(id="hive", input="Who lives in a hive?", choices=("fox", "bee"), answer="bee")
     (found,) = seen(golden("choice", case), likes={("tuned", "fox"): -0.5, ("tuned", "bee"): -3.0}).cases
     assert found.tests[0].explanation == "chose 'fox' (log-likelihood -0.50) over the answer 'bee' (-3.00)"
+
+
+def test_a_run_keeps_every_choice_with_each_models_likelihood() -> None:
+    case = GoldenCase(id="hive", input="Who lives in a hive?", choices=("fox", "honey bee"), answer="honey bee")
+    likes = {("tuned", "fox"): -0.5, ("tuned", "honey bee"): -3.0, ("base", "fox"): -2.0, ("base", "honey bee"): -0.5}
+    of = golden("choice", case)
+    answers = answered(of, REFS, likes=likes)
+    result = measure(of, answers, REFS, sampling=SAMPLING)
+    session = SimpleNamespace(refs=SimpleNamespace(roles=lambda: REFS), answers=answers, texts=lambda keys: {})
+    kept = kept_texts(cast("Any", session), of, result)[f"choices:{of.name}:hive"].text
+    found = choices_of(result.cases[0], kept)
+    assert found is not None
+    assert found.whole
+    assert [option.text for option in found.options] == ["fox", "honey bee"]
+    assert (found.options[0].scores["candidate"], found.options[1].scores["baseline"]) == (-0.5, -1.0)
+    assert (found.taken["candidate"], found.taken["baseline"], found.answer) == ("fox", "honey bee", "honey bee")
+    told = choices_of(result.cases[0])
+    assert told is not None
+    assert (told.taken, told.lead, told.whole) == (found.taken, found.lead, False), "the check tells as much of a miss"
 
 
 def test_prose_gives_probes_and_no_cases() -> None:

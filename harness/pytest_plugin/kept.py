@@ -13,23 +13,29 @@ from harness.models.thinking import Thinking, has_thinking
 from harness.models.tools import conversation_text, tool_names
 from harness.pytest_plugin.session import HarnessSession
 from harness.record import Probe, Role, SetResult
+from harness.retention import scored_choices
+from harness.retention.choices import choices_text
 
 if TYPE_CHECKING:
     from harness.models.prompting import Prompting
 
 
 def kept_texts(session: HarnessSession, golden: GoldenSet, result: SetResult) -> dict[str, Response]:
-    """Every text of one set's result: answers by store key, `prompt:SET:CASE`, `target:SET:CASE`, and
-    `sent:ROLE:SET:CASE` for a model that is asked through a YAML."""
+    """Every text of one set's result: answers by store key, `prompt:SET:CASE`, `target:SET:CASE`, `choices:SET:CASE`
+    with how likely each model found each choice, and `sent:ROLE:SET:CASE` for a model that is asked through a YAML."""
     texts = dict(session.texts(k for case in result.cases for keys in case.answers.values() for k in keys))
     cases = {case.id: case for case in golden.cases}
-    prompting = _prompting(session.refs.roles())
+    roles = session.refs.roles()
+    prompting = _prompting(roles)
+    choices = scored_choices(golden, session.answers, roles) if golden.kind == "choice" else {}
     for shown in result.cases:
         case = cases[shown.case]
         tools = tool_names(case.tools)
         texts[f"prompt:{result.name}:{case.id}"] = Response(text=conversation_text(case.conversation, tools))
         if case.target is not None:
             texts[f"target:{result.name}:{case.id}"] = Response(text=case.target)
+        if case.id in choices:
+            texts[f"choices:{result.name}:{case.id}"] = Response(text=choices_text(choices[case.id]))
         for role, layers in prompting.items():
             sent = layers.messages(case.conversation)
             texts[f"sent:{role}:{result.name}:{case.id}"] = Response(text=conversation_text(sent, tools))

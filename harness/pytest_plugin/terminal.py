@@ -110,7 +110,7 @@ def write_summary(reporter: Any, results: RunResults) -> None:
         _write(reporter, why, yellow=True)
         cut_off = sum(case.cut_off > 0 for s in record.sets for case in s.cases)
         if cut_off:
-            _write(reporter, f"note: {cut_off} cases with answers cut off at max_tokens")
+            _write(reporter, f"note: {cut_off} cases with answers of the candidate cut off at max_tokens")
     stats = results.session.stats
     if stats is not None:
         loaded = ", ".join(stats.loaded) or "no model was loaded"

@@ -10,14 +10,15 @@ import msgspec
 from harness.judges.judgement import Judgement
 from harness.models import Response
 from harness.record import CaseResult, Role, RunRecord, SetResult
+from harness.report.choices import Picked, picked
 from harness.report.opinions import Opinion, Preferred, opinions_of
 from harness.report.visible import one_line, shown, visible
 from harness.verdict import SetVerdict, Verdict
-from harness.worst import worst_names
+from harness.worst import badness, newly_alarmed, worst_names
 
-#: What happened to a case, in the order of the page. Red lines (broken, held) stand apart from rated cases: regressed
-#: and improved against the baseline, and without a change missed or passed. Of a case that only a judge has seen: lost
-#: and won, tied, or unread.
+#: What happened to a case, in the order of the page: a red line of it broke; it is regressed or improved against the
+#: baseline, or, without a change, missed or passed (held: passed, and a red line). A red line is one check of a case:
+#: it may hold where the case is missed. Of a case that only a judge has seen: lost and won, tied, or unread.
 Fate = Literal["broken", "regressed", "lost", "missed", "improved", "won", "unread", "held", "tied", "passed"]
 FATES: tuple[Fate, ...] = (
     "broken", "regressed", "lost", "missed", "improved", "won", "unread", "held", "tied", "passed",
@@ -31,8 +32,9 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A case on one line, and all that it can be found, filtered and sorted by.
 
     `gist` is why it was missed, else what was said. `same`: both models said the very same. `longer` is the candidate's
-    answer's length in characters less the baseline's. `suites` are the files of its tests. `candidate` is None where no
-    check was asked; `judged` whom the judge prefers, `swapped`: not in both orders, `apart`: against the checks.
+    answer's length in characters less the baseline's. `suites` are the files of its tests; `alarms` the probes that may
+    raise an alarm (bleed) and are worse than the baseline's. `candidate` is None where no check was asked; `judged` is
+    whom the judge prefers, `swapped`: not in both orders, `apart`: against the checks.
     """
 
     set: str
@@ -43,6 +45,7 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tags: tuple[str, ...]
     tests: tuple[str, ...]
     suites: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
     candidate: float | None
     baseline: float | None
     root: float | None
@@ -90,6 +93,7 @@ class CaseDetail(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     answers: dict[Role, tuple[Answer, ...]]
     sent: dict[Role, str] = {}
     opinions: tuple[Opinion, ...] = ()
+    choices: Picked | None = None
 
 
 class _Heard(TypedDict):
@@ -106,7 +110,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def cases_of(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response]) -> tuple[Case, ...]:
-    """All cases: broken red lines, then newly missed ones in the verdict's order, worst first, then the others.
+    """All cases: broken red lines, then newly missed ones, the worst of all sets first, then the others.
 
     `texts` are the record's: answers by store key, and, where the run kept them, what was asked and what was expected
     as `prompt:<set>:<case>` and `target:<set>:<case>`; what a model YAML made of it as `sent:<role>:<set>:<case>`.
@@ -114,12 +118,19 @@ def cases_of(record: RunRecord, verdict: Verdict, texts: Mapping[str, Response])
     by_set = {found.name: found for found in verdict.sets}
     sorted_cases: dict[Fate, list[Case]] = {fate: [] for fate in FATES}
     opinions = opinions_of(record.judged)
+    fell: list[tuple[tuple[float, ...], Case]] = []
     for of in record.sets:
-        for fate, case in _told(of, by_set.get(of.name)):
-            waived = (found := by_set.get(of.name)) is not None and case.case in found.waived
+        found, alarms = by_set.get(of.name), newly_alarmed(of)
+        for fate, case in _told(of, found):
+            waived = found is not None and case.case in found.waived
             said = tuple(opinion for _, opinion in opinions.pop((of.name, case.case), ()))
             fate = _JUDGED[said[0].preferred] if said and not case.tests else fate
-            sorted_cases[fate].append(_case(of, case, fate, waived, said, texts))
+            worse = alarms.get(case.case, ())
+            one = _case(of, case, fate, waived, said, worse, texts)
+            sorted_cases[fate].append(one)
+            if fate == "regressed" and found is not None:
+                fell.append((badness(case, found, worse), one))
+    sorted_cases["regressed"] = [one for _, one in sorted(fell, key=lambda one: one[0])]
     paths = {one.set: one.path for one in record.judged}
     for (name, _), heard in opinions.items():
         fate = _JUDGED[heard[0][1].preferred]
@@ -135,10 +146,9 @@ def worst(cases: Iterable[Case], record: RunRecord, verdict: Verdict, most: int)
 
 
 def _told(of: SetResult, found: SetVerdict | None) -> Sequence[tuple[Fate, CaseResult]]:
-    ranks = {case: rank for rank, case in enumerate(found.ratchet)} if found is not None else {}
+    lost = frozenset(found.ratchet) if found is not None else frozenset[str]()
     gained = frozenset(found.gained) if found is not None else frozenset[str]()
-    told = [(_fate(case, case.case in ranks, case.case in gained), case) for case in of.cases]
-    return sorted(told, key=lambda one: ranks.get(one[1].case, 0))
+    return [(_fate(case, case.case in lost, case.case in gained), case) for case in of.cases]
 
 
 def _fate(case: CaseResult, newly_missed: bool, newly_passed: bool) -> Fate:
@@ -149,9 +159,9 @@ def _fate(case: CaseResult, newly_missed: bool, newly_passed: bool) -> Fate:
         return "regressed"
     if newly_passed:
         return "improved"
-    if red:
-        return "held"
-    return "passed" if case.candidate >= 1 else "missed"
+    if case.candidate < 1:
+        return "missed"
+    return "held" if red else "passed"
 
 
 def _case(
@@ -160,8 +170,10 @@ def _case(
     fate: Fate,
     waived: bool,
     opinions: tuple[Opinion, ...],
+    alarms: tuple[str, ...],
     texts: Mapping[str, Response],
 ) -> Case:
+    choices = picked(of, case, texts)
     answers = {role: tuple(_answer(texts.get(key)) for key in keys) for role, keys in case.answers.items() if keys}
     prompt = texts.get(f"prompt:{of.name}:{case.case}")
     target = texts.get(f"target:{of.name}:{case.case}")
@@ -178,6 +190,7 @@ def _case(
             tags=tuple(visible(tag) for tag in case.tags),
             tests=tuple(visible(test.test) for test in case.tests if test.candidate < 1),
             suites=tuple(dict.fromkeys(visible(test.test.split("::")[0]) for test in case.tests if "::" in test.test)),
+            alarms=tuple(visible(name) for name in alarms),
             candidate=case.candidate,
             baseline=case.baseline,
             root=case.root,
@@ -193,7 +206,7 @@ def _case(
         ),
         detail=CaseDetail(
             prompt=None if prompt is None else shown(prompt.text, LONGEST),
-            target=None if target is None else shown(target.text, LONGEST),
+            target=shown(target.text, LONGEST) if target is not None else choices.answer if choices else None,
             checks=tuple(
                 Check(
                     test=visible(test.test),
@@ -213,6 +226,7 @@ def _case(
                 if (found := texts.get(f"sent:{role}:{of.name}:{case.case}")) is not None
             },
             opinions=opinions,
+            choices=choices,
         ),
     )
 

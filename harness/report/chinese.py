@@ -52,7 +52,6 @@ CHINESE: dict[str, str] = {
     "Why": "为什么",
     "Worst cases": "最差的用例",
     "Sets": "用例集",
-    "All cases": "全部用例",
     "What changed": "改了什么",
     "What it could see": "能看到什么",
     "Slices": "切片",
@@ -107,7 +106,7 @@ CHINESE: dict[str, str] = {
     "all {k} samples pass on {share} of the cases": "{share} 的用例 {k} 次采样全部通过",
     "same answers": "回答完全相同",
     "alone sees drops of {points} points": "单独能看出 {points} 个百分点的下降",
-    "{n} cut off": "{n} 个被截断",
+    "candidate cut off in {n}": "候选有 {n} 个回答被截断",
     "probes only": "只有探针",
     "nothing measured": "什么都没测到",
     # The list of cases
@@ -139,7 +138,13 @@ CHINESE: dict[str, str] = {
     "{k} of {n} cases": "{n} 个用例中的 {k} 个",
     "searching the answers, {percent}%": "正在查找回答，{percent}%",
     "No case is like that.": "没有这样的用例。",
-    "more": "更多",
+    "show {n} more of {rest}": "再显示 {n} 个（还有 {rest} 个）",
+    "With this text outside the filter: {n}. Show them": "筛选之外含有此文本的还有 {n} 个。显示它们",
+    "any alarm": "任一警报",
+    "back to the top": "回到顶部",
+    "The baseline's answers were cut off at max_tokens in {n} cases; a check sees only what was written until there.": (
+        "基线有 {n} 个用例的回答在 max_tokens 处截断；检查只能看到截断之前写出的内容。"
+    ),
     "The answers are not shown: texts.json.gz was not beside record.json when this page was written.": (
         "此页没有答案：写这份报告时，record.json 旁边没有 texts.json.gz。"
     ),
@@ -165,6 +170,27 @@ CHINESE: dict[str, str] = {
     "What was sent": "实际发送的内容",
     "what the root base says": "原始模型的回答",
     "what it found": "发现",
+    "choice": "选项",
+    "right": "正确",
+    "taken": "所选",
+    "The right choice, which this record does not name.": "选对了，但记录中没有写明是哪个选项。",
+    "A wrong choice, which this record does not name.": "选错了，但记录中没有写明是哪个选项。",
+    "How likely each choice was: log-likelihoods, the nearer to 0 the likelier. The likeliest is taken.": (
+        "每个选项的可能性：对数似然，越接近 0 越可能。取最可能的一个。"
+    ),
+    "This record keeps of the choices only what the check names; new runs keep all, with both models' likelihoods.": (
+        "这份记录只保留了检查提到的选项；新的运行会保留全部选项和两个模型的似然。"
+    ),
+    "red line held": "红线守住",
+    "red line broken": "红线被破",
+    "A red line is broken: none may be.": "有红线被破：一条都不允许。",
+    "The red line was kept in some samples only: unstable, and not counted as broken.": (
+        "红线只在部分采样中守住：不稳定，不算被破。"
+    ),
+    "The red line holds, though another check is missed: a red line is one check, not the whole case.": (
+        "红线守住了，但另一项检查未通过：红线只是其中一项检查，不是整个用例。"
+    ),
+    "The red line holds.": "红线守住了。",
     # What changed
     "Data": "数据",
     "Recipe": "配方",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.answers import Status
 from harness.record import RunRecord
 from harness.report.cases import Fate
+from harness.report.links import Part, linked
 from harness.report.visible import shown, visible
 from harness.report.words import Words
 from harness.verdict import Criterion, Verdict
@@ -16,13 +17,18 @@ from harness.verdict import Criterion, Verdict
 Word = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "PARTIAL"]
 
 
+#: Characters of one reason that the page shows.
+LONGEST_REASON = 2000
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One thing that was asked, and the answer."""
+    """One thing that was asked, and the answer. `parts` are the reason again, with links to the cases that it names."""
 
     name: str
     status: Status
     reason: str
+    parts: tuple[Part, ...] = ()
 
 
 def headline(word: Word, record: RunRecord, words: Words) -> str:
@@ -44,7 +50,7 @@ def reasons(record: RunRecord, verdict: Verdict, words: Words) -> tuple[Said, ..
         return (told(words("complete"), "INVALID", f"{record.partial[:1].upper()}{record.partial[1:]}."),)
     # Everything that is not a PASS, worst first; for a PASS, what it rests on.
     open_points = [c for status in ("FAIL", "INVALID", "INCONCLUSIVE") for c in verdict.criteria if c.status == status]
-    return tuple(told(words(c.name), c.status, c.reason) for c in open_points or verdict.criteria)
+    return tuple(asked(c, record, words) for c in open_points or verdict.criteria)
 
 
 def next_steps(word: Word, record: RunRecord, verdict: Verdict, words: Words) -> tuple[tuple[str, str], ...]:
@@ -120,6 +126,12 @@ def sentence(word: Word, counts: Mapping[Fate, int], red_lines: int, verdict: Ve
     return line + words(".")
 
 
+def asked(found: Criterion, record: RunRecord, words: Words) -> Said:
+    """One criterion, its cases linked."""
+    said = told(words(found.name), found.status, found.reason)
+    return replace(said, parts=linked(found, record)) if len(found.reason) <= LONGEST_REASON else said
+
+
 def told(name: str, status: Status, reason: str) -> Said:
     """One answer, made safe to look at."""
-    return Said(name=visible(name), status=status, reason=shown(reason, 2000))
+    return Said(name=visible(name), status=status, reason=shown(reason, LONGEST_REASON))

@@ -13,7 +13,7 @@ from harness.record import ModelIdentity, Role, RunRecord, SuiteAnswer
 from harness.report.cases import FATES, Case, Fate, cases_of, worst
 from harness.report.changes import Changes, changes_of
 from harness.report.forest import Scale, Tick
-from harness.report.headline import Said, Word, headline, next_steps, reasons, sentence, told
+from harness.report.headline import Said, Word, asked, headline, next_steps, reasons, sentence, told
 from harness.report.judged import JudgedRow, judged_rows
 from harness.report.numbers import change, duration, percent
 from harness.report.people import People, people_of
@@ -188,7 +188,7 @@ def build_page(
         changes=changes_of(record, words),
         sights=sights(verdict),
         pooled=_pooled(verdict, record, words),
-        warnings=(*warnings_of(record, verdict, words), *_untold(record, texts, words)),
+        warnings=(*warnings_of(record, verdict, words), *_cut_off(cases, words), *_untold(record, texts, words)),
         probes=tuple(row for of in record.sets for row in probe_rows(of, words)),
         matrices=matrices(record.classifications),
         slices=sliced,
@@ -198,10 +198,7 @@ def build_page(
         trained=() if training is None else _trained(training, words),
         history=tuple(_run(one, record) for one in reversed(history)) if len(history) > 1 else (),
         people=people_of(review, record, words),
-        criteria=tuple(
-            Said(name=words(found.name), status=found.status, reason=visible(found.reason))
-            for found in verdict.criteria
-        ),
+        criteria=tuple(asked(found, record, words) for found in verdict.criteria),
         answers=tuple(told(a.test, a.status, a.reason) for a in record.answers),
         errors=_errors(record, words),
         phases=_phases(record.phases, words),
@@ -225,6 +222,17 @@ def _errors(record: RunRecord, words: Words) -> tuple[Said, ...]:
     )
 
 
+def _cut_off(cases: Sequence[Case], words: Words) -> Iterator[str]:
+    """Whose answers besides the candidate's, which the gate has told of, were cut off."""
+    n = sum(any(answer.cut_off for answer in case.detail.answers.get("baseline", ())) for case in cases)
+    if n:
+        yield words(
+            "The baseline's answers were cut off at max_tokens in {n} cases; a check sees only what was written until "
+            "there.",
+            n=f"{n:,}",
+        )
+
+
 def _untold(record: RunRecord, texts: Mapping[str, Response], words: Words) -> Iterator[str]:
     """That the page has no answers, where the record refers to some."""
     if not texts and (record.answer_keys() or any(one.judgements for one in record.judged)):
@@ -242,6 +250,8 @@ def _first(case: Case) -> First:
 
     def said(role: Role) -> str | None:
         answers = detail.answers.get(role)
+        if detail.choices is not None and (taken := detail.choices.taken.get(role)) is not None:
+            return _brief(taken)
         return None if not answers or answers[0].text is None else _brief(answers[0].text)
 
     missed = next((check for check in detail.checks if check.candidate < 1), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from harness.answers import Status
 from harness.record import RunRecord, SetResult
@@ -18,9 +19,11 @@ from harness.verdict import SetVerdict
 
 @dataclass(frozen=True, slots=True)
 class SetRow:
-    """One set: pass rates, the paired change of the candidate and where it is drawn."""
+    """One set: pass rates, the paired change of the candidate and where it is drawn. `link` leads to its cases, else to
+    its probes; empty where it has neither."""
 
     name: str
+    link: str
     duty: str
     status: Status
     n: str
@@ -50,6 +53,7 @@ def set_row(of: SetResult, found: SetVerdict | None, record: RunRecord, scale: S
     bar = None if target else policy.own_margin(of.name) or policy.margin
     return SetRow(
         name=visible(of.name),
+        link=f"#cases?show=all&set={quote(visible(of.name))}" if of.cases else "#probes" if of.probes else "",
         duty=_duty(of, target, words),
         status="INVALID" if found is None else found.answer.status,
         n=f"{found.n:,}" if found is not None and found.n else "–",
@@ -85,7 +89,7 @@ def _note(found: SetVerdict | None, of: SetResult, target: bool, samples: int, w
         notes.append(words("alone sees drops of {points} points", points=sees))
     cut_off = sum(1 for case in of.cases if case.cut_off)
     if cut_off:
-        notes.append(words("{n} cut off", n=f"{cut_off:,}"))
+        notes.append(words("candidate cut off in {n}", n=f"{cut_off:,}"))
     if found is None or not found.n:
         notes.append(words("probes only") if of.probes else words("nothing measured"))
     return "; ".join(notes)

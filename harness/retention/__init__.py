@@ -7,6 +7,6 @@ on small models they rank a forgetful candidate above a healthy one.
 """
 
 from harness.retention.comparison import Retention
-from harness.retention.measurement import can_score, measure, plan_retention
+from harness.retention.measurement import can_score, measure, plan_retention, scored_choices
 
-__all__ = ["Retention", "can_score", "measure", "plan_retention"]
+__all__ = ["Retention", "can_score", "measure", "plan_retention", "scored_choices"]

@@ -15,6 +15,7 @@ from harness.models.endpoints import endpoint_of
 from harness.models.refs import ModelRef
 from harness.record import CaseResult, Lane, Probe, Role, SetResult, TestResult
 from harness.retention.bleed import answered_in_json, asks_for_format
+from harness.retention.choices import Choices, Option
 from harness.store import response_key
 
 #: The divergence from the base costs a second pass: it is measured on at most this many cases of a set.
@@ -172,28 +173,44 @@ def _asked_case(
 
 
 def _measure_choices(golden_set: GoldenSet, answers: Answers, refs: Mapping[Role, ModelRef]) -> list[CaseResult]:
-    able = {role: ref for role, ref in refs.items() if can_score(ref, golden_set.kind)}
-    if "candidate" not in able:
-        return []
     results: list[CaseResult] = []
+    found = scored_choices(golden_set, answers, refs)
     for case, line in zip(golden_set.cases, golden_set.lines, strict=True):
-        requests = _choice_requests(case)
-        chosen: dict[Role, str] = {}
-        explanation = ""
-        for role, ref in able.items():
-            totals = [_finite(answers.scores(ref, request), ref, request).total for request in requests]
-            # Of equally likely choices the first is taken, for every role alike.
-            best = max(range(len(totals)), key=totals.__getitem__)
-            chosen[role] = case.choices[best]
-            if role == "candidate" and chosen[role] != case.answer:
-                right = totals[case.choices.index(case.answer or "")]
-                explanation = (
-                    f"chose {chosen[role]!r} (log-likelihood {totals[best]:.2f}) "
-                    f"over the answer {case.answer!r} ({right:.2f})"
-                )
-        passed = {role: float(choice == case.answer) for role, choice in chosen.items()}
-        results.append(_case(case, line, passed, [_test("likeliest_choice", case, passed, explanation)], chosen))
+        if case.id not in found:
+            continue
+        choices = found[case.id]
+        passed = {role: float(text == case.answer) for role, text in choices.taken.items()}
+        test = _test("likeliest_choice", case, passed, choices.why_missed)
+        results.append(_case(case, line, passed, [test], choices.taken))
     return results
+
+
+def scored_choices(golden_set: GoldenSet, answers: Answers, refs: Mapping[Role, ModelRef]) -> dict[str, Choices]:
+    """By case how likely each model found each choice; empty where the candidate cannot tell.
+
+    Raises GenerationError for a likelihood that is not a number.
+    """
+    able = {role: ref for role, ref in refs.items() if can_score(ref, golden_set.kind)}
+    if golden_set.kind != "choice" or "candidate" not in able:
+        return {}
+    found = {}
+    for case in golden_set.cases:
+        requests = _choice_requests(case)
+        totals: dict[Role, list[float]] = {
+            role: [_finite(answers.scores(ref, request), ref, request).total for request in requests]
+            for role, ref in able.items()
+        }
+        found[case.id] = Choices(
+            options=tuple(
+                Option(text=text, scores={role: of_role[i] for role, of_role in totals.items()})
+                for i, text in enumerate(case.choices)
+            ),
+            answer=case.answer,
+            # Of equally likely choices the first is taken, for every role alike.
+            taken={role: case.choices[max(range(len(t)), key=t.__getitem__)] for role, t in totals.items()},
+            whole=True,
+        )
+    return found
 
 
 def _measure_texts(
@@ -290,7 +307,7 @@ def _case(
     line: int,
     passed: Mapping[Role, float],
     tests: Sequence[TestResult],
-    said: Mapping[Role, str],
+    said: Mapping[Role, str | None],
     *,
     answers: dict[Role, tuple[str, ...]] | None = None,
     cut_off: int = 0,

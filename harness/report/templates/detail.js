@@ -90,6 +90,42 @@ function answersOf(line, detail) {
   return box;
 }
 
+/** What each model took of several choices, and how likely it found them. */
+function choicesOf(line, found) {
+  const box = el("div", {});
+  const roles = ["baseline", "candidate"].filter((role) => role in found.taken);
+  if (roles.length === 1 && "root" in found.taken) roles.unshift("root");
+  const took = (role) => {
+    const [tone, word] = outcome(line[role], 1);
+    const text = found.taken[role];
+    const said = text !== null ? textBox(text) : el("div", { class: "said none" }, line[role] >= 1
+      ? say("The right choice, which this record does not name.") : say("A wrong choice, which this record does not name."));
+    return el("section", { class: `${role} ${tone}` },
+      el("h4", {}, el("span", { class: "role" }, say(role)), " ", el("bdi", {}, index.models[role] || ""), " ",
+        el("span", { class: "outcome" }, word)), said);
+  };
+  box.append(el("div", { class: "pair answers" }, ...roles.map(took)));
+  if (found.options.length) {
+    const known = roles.filter((role) => found.options.some((option) => role in option.scores));
+    const table = el("table", { class: "checks choices" });
+    table.append(el("thead", {}, el("tr", {}, el("th", { scope: "col" }, say("choice")),
+      ...known.map((role) => el("th", { scope: "col", class: "n" }, say(role))))));
+    table.append(el("tbody", {}, ...found.options.map((option) => {
+      const name = el("th", { scope: "row" }, el("bdi", {}, option.text));
+      if (option.right) name.append(" ", el("span", { class: "mark good" }, say("right")));
+      return el("tr", {}, name, ...known.map((role) => {
+        const score = option.scores[role];
+        const mine = option.takers.includes(role);
+        return el("td", { class: `n ${mine ? (option.right ? "ok" : "miss") : ""}` }, score === undefined ? "–" : score.toFixed(2).replace("-", "−"),
+          mine ? el("small", {}, say("taken")) : null);
+      }));
+    })));
+    box.append(table, el("p", { class: "facts" }, say("How likely each choice was: log-likelihoods, the nearer to 0 the likelier. The likeliest is taken.")));
+  }
+  if (!found.whole) box.append(el("p", { class: "facts" }, say("This record keeps of the choices only what the check names; new runs keep all, with both models' likelihoods.")));
+  return box;
+}
+
 function checksOf(line, detail) {
   const table = el("table", { class: "checks" });
   const score = (value) => el("td", { class: `n ${value === null ? "" : value >= 1 ? "ok" : "miss"}` },
@@ -100,13 +136,30 @@ function checksOf(line, detail) {
   const body = el("tbody", {});
   for (const check of detail.checks) {
     const name = el("th", { scope: "row" }, el("code", { dir: "auto" }, check.test));
-    if (check.red_line) name.append(" ", el("span", { class: "mark" }, say("red line")));
+    if (check.red_line) name.append(" ", redMark(check.candidate < 1 && !check.unstable, check.unstable));
     if (check.unstable) name.append(" ", el("span", { class: "mark" }, say("unstable")));
     body.append(el("tr", {}, name, score(check.candidate), score(check.baseline),
       el("td", {}, el("bdi", { class: "why" }, check.explanation))));
   }
+  for (const alarm of line.alarms) {
+    body.append(el("tr", {}, el("th", { scope: "row" }, el("code", {}, alarm), " ", el("span", { class: "mark" }, say("alarm"))),
+      score(0), score(1), el("td", {}, alarm === "bleed" ? say("answers in the task's format though nobody asked for it") : "")));
+  }
   table.append(body);
   return table;
+}
+
+/** A red line is one check of a case: it may hold where the case is missed. */
+function redNote(line) {
+  if (line.fate === "broken") return say("A red line is broken: none may be.");
+  if (line.unstable) return say("The red line was kept in some samples only: unstable, and not counted as broken.");
+  return line.candidate < 1 ? say("The red line holds, though another check is missed: a red line is one check, not the whole case.")
+    : say("The red line holds.");
+}
+
+function redMark(broken, unstable) {
+  return broken ? el("span", { class: "mark red" }, say("red line broken"))
+    : unstable ? el("span", { class: "mark" }, say("red line")) : el("span", { class: "mark good" }, say("red line held"));
 }
 
 function drawDetail(line, detail) {
@@ -115,8 +168,9 @@ function drawDetail(line, detail) {
   if (detail.prompt !== null) asked.append(el("section", {}, el("h4", {}, say("Asked")), textBox(detail.prompt)));
   if (detail.target !== null) asked.append(el("section", {}, el("h4", {}, say("Expected")), textBox(detail.target)));
   if (asked.childElementCount) body.append(asked);
-  body.append(answersOf(line, detail));
+  body.append(detail.choices ? choicesOf(line, detail.choices) : answersOf(line, detail));
   if (detail.checks.length) body.append(checksOf(line, detail));
+  if (line.red_line) body.append(el("p", { class: "facts" }, redNote(line)));
   for (const opinion of detail.opinions) body.append(opinionOf(opinion));
   const where = el("p", { class: "where" }, el("bdi", {}, line.where));
   for (const tag of line.tags) {

@@ -1,5 +1,5 @@
 // The list of cases: filters, order, deep links. The address always says what is shown.
-const PAGE = 80;
+const PAGE = 50;
 const GROUPS = {
   all: () => true,
   regressed: (line) => line.fate === "regressed" || line.fate === "lost" || (line.fate === "broken" && line.baseline > line.candidate),
@@ -27,12 +27,14 @@ const ORDERS = {
 const MARKS = {
   broken: "⚑", regressed: "▼", lost: "▼", missed: "✗", improved: "▲", won: "▲", unread: "?", held: "✓", tied: "=", passed: "✓",
 };
-const EMPTY = { show: "all", set: "", tag: "", test: "", suite: "", judge: "", q: "", sort: "worst", case: "" };
+const EMPTY = { show: "all", set: "", tag: "", test: "", suite: "", alarm: "", judge: "", q: "", sort: "worst", case: "" };
 
 let state = { ...EMPTY };
 let shown = [];
 let drawn = 0;
 let open = -1;
+// The case that was open last: keys go on from it.
+let last = -1;
 
 const nameOf = (line) => `${line.set}/${line.case}`;
 
@@ -44,6 +46,10 @@ function readAddress() {
   if (known.show && !(known.show in GROUPS)) delete known.show;
   if (known.sort && !(known.sort in ORDERS)) delete known.sort;
   if (known.judge && !(known.judge in JUDGED)) delete known.judge;
+  for (const key of ["set", "tag", "test", "suite", "alarm"]) {
+    // A link to what no case has would find nothing.
+    if (known[key] && ![...byId(`f-${key}`).options].some((option) => option.value === known[key])) delete known[key];
+  }
   return { ...EMPTY, ...known };
 }
 
@@ -53,21 +59,31 @@ function writeAddress() {
   if (location.hash !== hash) history.replaceState(null, "", hash);
 }
 
+const has = (line, i, q) =>
+  !q || haystack.lines[i].includes(q) || (haystack.whole !== null && haystack.whole[i].includes(q));
+
 function matches(line, i, q) {
   if (!GROUPS[state.show](line)) return false;
   if (state.set && line.set !== state.set) return false;
   if (state.tag && !line.tags.includes(state.tag)) return false;
   if (state.test && !line.tests.includes(state.test)) return false;
   if (state.suite && !line.suites.includes(state.suite)) return false;
+  if (state.alarm && !line.alarms.includes(state.alarm)) return false;
   if (state.judge && !JUDGED[state.judge][1](line)) return false;
-  return !q || haystack.lines[i].includes(q) || (haystack.whole !== null && haystack.whole[i].includes(q));
+  return has(line, i, q);
 }
 
 /** Show what the state says; without `quiet`, the address follows. */
 function update(quiet) {
   const q = state.q.trim().toLowerCase();
   shown = [];
-  index.cases.forEach((line, i) => matches(line, i, q) && shown.push(i));
+  let anywhere = 0;
+  index.cases.forEach((line, i) => {
+    if (matches(line, i, q)) shown.push(i);
+    else if (q && has(line, i, q)) anywhere += 1;
+  });
+  byId("outside").hidden = anywhere === 0;
+  byId("outside").textContent = say("With this text outside the filter: {n}. Show them", { n: number(anywhere) });
   const order = ORDERS[state.sort];
   if (order) shown.sort((a, b) => order(index.cases[a], index.cases[b]) || a - b);
   drawn = 0;
@@ -78,7 +94,7 @@ function update(quiet) {
   for (const button of document.querySelectorAll("#groups button")) {
     button.setAttribute("aria-pressed", String(button.value === state.show));
   }
-  for (const key of ["set", "tag", "test", "suite", "judge", "sort", "q"]) {
+  for (const key of ["set", "tag", "test", "suite", "alarm", "judge", "sort", "q"]) {
     const field = byId(`f-${key}`);
     if (field && field.value !== state[key]) field.value = state[key];
   }
@@ -97,7 +113,10 @@ function searchOn() {
 }
 
 function countShown() {
-  const told = say("{k} of {n} cases", { k: number(shown.length), n: number(index.cases.length) });
+  const group = document.querySelector(`#groups [value=${state.show}]`).firstChild.textContent.trim();
+  const filters = [state.show === "all" ? "" : group, state.set, state.tag, state.test, state.suite, state.alarm,
+    state.judge && say(JUDGED[state.judge][0]), state.q && `“${state.q}”`].filter(Boolean);
+  const told = [say("{k} of {n} cases", { k: number(shown.length), n: number(index.cases.length) }), ...filters].join(" · ");
   const searching = state.q && haystack.whole === null && haystack.loading !== null;
   const percent = Math.round(100 * haystack.done);
   byId("count").textContent = searching ? `${told} · ${say("searching the answers, {percent}%", { percent })}` : told;
@@ -110,10 +129,12 @@ function row(i) {
     el("span", { class: `fate ${line.fate}`, title: say(line.fate), "aria-label": say(line.fate) }, MARKS[line.fate]),
     el("span", { class: "id" }, el("bdi", {}, line.case), el("small", {}, el("bdi", {}, line.set))),
     el("span", { class: "gist" }, el("bdi", {}, line.gist || line.asked)));
-  for (const [key, word] of [["cut_off", "cut off"], ["unstable", "unstable"], ["waived", "waived"], ["red_line", "red line"],
+  for (const [key, word] of [["cut_off", "cut off"], ["unstable", "unstable"], ["waived", "waived"],
     ["swapped", "flipped under swap"], ["apart", "judge and checks disagree"]]) {
     if (line[key]) button.children[1].append(el("span", { class: "mark" }, say(word)));
   }
+  if (line.red_line) button.children[1].append(redMark(line.fate === "broken", line.unstable));
+  for (const alarm of line.alarms) button.children[1].append(el("span", { class: "mark" }, alarm));
   const item = el("li", { "data-case": String(i) }, button);
   button.addEventListener("click", () => (open === i ? close() : show(i)));
   return item;
@@ -125,6 +146,8 @@ function drawMore() {
   list.append(...next.map(row));
   drawn += next.length;
   byId("more").hidden = drawn >= shown.length;
+  byId("more").textContent = say("show {n} more of {rest}", {
+    n: number(Math.min(PAGE, shown.length - drawn)), rest: number(shown.length - drawn) });
 }
 
 const itemOf = (i) => byId("list").querySelector(`[data-case="${i}"]`);
@@ -147,7 +170,7 @@ async function show(i, { scroll = false } = {}) {
   const item = itemOf(i);
   if (!item) return;
   if (open >= 0) close();
-  open = i;
+  open = last = i;
   state.case = nameOf(index.cases[i]);
   writeAddress();
   item.classList.add("open");
@@ -181,14 +204,14 @@ function followAddress() {
 }
 
 /** Fill a menu with the values that occur, the most frequent first. */
-function menu(id, values, all) {
+function menu(id, values, all, least = 2) {
   const counts = new Map();
   for (const value of values) counts.set(value, (counts.get(value) || 0) + 1);
   const found = [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
   const field = byId(id);
   field.append(el("option", { value: "" }, all));
   for (const [value, n] of found) field.append(el("option", { value }, `${value} (${number(n)})`));
-  field.closest("label").hidden = found.length < 2;
+  field.closest("label").hidden = found.length < least;
   field.addEventListener("change", () => choose({ [id.slice(2)]: field.value }));
 }
 
@@ -213,6 +236,7 @@ async function startList() {
   menu("f-tag", index.cases.flatMap((line) => line.tags), say("all tags"));
   menu("f-test", index.cases.flatMap((line) => line.tests), say("any failed check"));
   menu("f-suite", index.cases.flatMap((line) => line.suites), say("all suites"));
+  menu("f-alarm", index.cases.flatMap((line) => line.alarms), say("any alarm"), 1);
   judgeMenu();
   for (const button of document.querySelectorAll("#groups button")) {
     const n = index.cases.filter(GROUPS[button.value]).length;
@@ -224,8 +248,8 @@ async function startList() {
   byId("f-q").addEventListener("input", () => choose({ q: byId("f-q").value }));
   byId("clear").addEventListener("click", () => choose({ ...EMPTY, sort: state.sort }));
   byId("more").addEventListener("click", drawMore);
-  new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && drawMore(), { rootMargin: "600px" })
-    .observe(byId("more"));
+  byId("outside").addEventListener("click", () => choose({ ...EMPTY, q: state.q, sort: state.sort }));
+  new IntersectionObserver((seen) => { byId("top").hidden = seen.some((one) => one.isIntersecting); }).observe(byId("why"));
   addEventListener("hashchange", followAddress);
   state = readAddress() || { ...EMPTY, show: index.cases.some(GROUPS.regressed) ? "regressed" : "all" };
   update(true);

@@ -22,6 +22,8 @@ async function detailOf(i) {
 
 const answerTexts = (detail) => Object.values(detail.answers).flat().map((answer) => answer.text || "");
 
+const choiceTexts = (detail) => (detail.choices ? detail.choices.options.map((option) => option.text) : []);
+
 const reasonsOf = (detail) => detail.opinions.flatMap((one) => [one.first, one.second]).filter(Boolean).map((o) => o.reason);
 
 /** What the search looks through: first the lines, then, once all blocks are unpacked, every prompt and answer. */
@@ -34,7 +36,7 @@ function loadHaystack(onProgress) {
     let i = 0;
     for (let block = 0; block < blocks; block++) {
       for (const detail of await unpack(`b${block}`)) {
-        whole[i++] = [detail.prompt, detail.target, ...answerTexts(detail), ...detail.checks.map((c) => c.explanation), ...reasonsOf(detail)]
+        whole[i++] = [detail.prompt, detail.target, ...answerTexts(detail), ...choiceTexts(detail), ...detail.checks.map((c) => c.explanation), ...reasonsOf(detail)]
           .join("\n").toLowerCase();
       }
       haystack.done = (block + 1) / blocks;
