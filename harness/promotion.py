@@ -110,6 +110,6 @@ def refuse_without_proof(
         "FAIL": "Change the data or the recipe, then train and gate again.",
     }
     if verdict.remedy is not None:
-        ways["INVALID"] = f"An INVALID run proves nothing. Next: {verdict.remedy.command}"
+        ways["INVALID"] = f"An INVALID run proves nothing. Next: {verdict.remedy.step}"
     excuse = " --accept excuses INCONCLUSIVE only." if accept else ""
     raise PromotionRefused(f"{refused} {run} is {verdict.status}.{reasons}\n{ways[verdict.status]}{excuse}")

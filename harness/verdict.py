@@ -32,8 +32,9 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `set` is the golden set it is about, `group` the policy's group of cases; both None for the whole run. `against` is
     whom it was compared with. `reason` is a plain sentence with the numbers, `summary` the same in a few words,
-    `cases` those to look at first. `command` settles it, where that is neither training nor a new run; `waiting` are
-    the people whose answers it waits for.
+    `cases` those to look at first. `command` settles it, where that is neither training nor a new run. `waiting` are
+    the people whose answers it waits for, `skipped` those who are asked to judge what they skipped, `discards` those
+    whose finished answers the command sets aside.
     """
 
     name: CriterionName
@@ -46,6 +47,19 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     group: str | None = None
     command: str | None = None
     waiting: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    discards: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> str | None:
+        """The command, with whom it waits for and what it costs; None where there is none of its own."""
+        if self.waiting:
+            return f"waiting for {', '.join(self.waiting)}: {self.command}"
+        if self.skipped:
+            return f"have {', '.join(self.skipped)} judge pages that they skipped, then: {self.command}"
+        if self.discards:
+            return f"{self.command}   (sets aside what {', '.join(self.discards)} answered: it counts no more)"
+        return self.command
 
 
 class SetVerdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

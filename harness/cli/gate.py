@@ -300,8 +300,7 @@ def _next_step(record: RunRecord, verdict: Verdict) -> str:
     label = record.candidate.label
     missing = verdict.remedy
     if missing is not None and record.partial is None:
-        waiting = f"waiting for {', '.join(missing.waiting)}: " if missing.waiting else ""
-        return f"{waiting}{missing.command}"
+        return str(missing.step)
     if record.source == "judged":
         return "none: these answers were made elsewhere, so no version can be promoted on them"
     if record.source == "scores":

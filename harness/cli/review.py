@@ -267,6 +267,7 @@ def status(run: str | None) -> None:
                 found = None  # answers to forms that were out before these
             settled = {(*one.name, one.reviewer) for one in found.adjudicated} if found is not None else set()
             readers = {} if found is None else {reader.name: reader for reader in found.readers}
+            skips = [] if found is None else [one.reviewer for one in found.opinions if one.score is None]
             click.echo(f"  {key.name}, {key.created[:10]}:")
             for form in key.forms:
                 reader = readers.get(form.reviewer) if key.name != "adjudication" else None
@@ -274,6 +275,8 @@ def status(run: str | None) -> None:
                 if key.name == "adjudication":
                     done = sum((slot.set, slot.case, form.reviewer) in settled for slot in form.slots)
                 state = "complete" if done == len(form.slots) else "open" if done else "nothing yet"
+                if reader is not None and (skipped := sum(reader.name == name for name in skips)):
+                    state += f", {skipped} skipped"
                 click.echo(f"    {form.reviewer}: {done} of {len(form.slots)} pages, {state}")
         if (folder / "record.json").is_file():
             record = read_record(folder)

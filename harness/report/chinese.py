@@ -30,6 +30,8 @@ CHINESE: dict[str, str] = {
     "Remove the cause, then run again; finished answers are reused": "排除原因后再运行；已有的回答会复用",
     "Let people read the answers blind, then import what they send back": "请人盲评这些回答，再导入交回的文件",
     "Waiting for {names}; import what they send back": "正在等待 {names}；收到后请导入",
+    "Ask {names} to judge pages that they skipped, then import the new file": "请 {names} 评完跳过的页，再导入新的文件",
+    "Let people read anew; what {names} answered is set aside, and counts no more": "请人重新盲评；{names} 已交的回答将被搁置，不再计入",
     "Read the newly missed cases, change the candidate and score it again; then": "先看新错的用例，改进候选并重新打分，然后",
     "Score both on more cases (or more samples of each), then compare again": (
         "让两者回答更多用例（或每例多采样几次），然后再比较"

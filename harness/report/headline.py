@@ -87,6 +87,12 @@ def _next_remedy(missing: Criterion, words: Words) -> tuple[tuple[str, str], ...
     why = words("Let people read the answers blind, then import what they send back")
     if missing.waiting:
         why = words("Waiting for {names}; import what they send back", names=visible(", ".join(missing.waiting)))
+    elif missing.skipped:
+        names = visible(", ".join(missing.skipped))
+        why = words("Ask {names} to judge pages that they skipped, then import the new file", names=names)
+    elif missing.discards:
+        names = visible(", ".join(missing.discards))
+        why = words("Let people read anew; what {names} answered is set aside, and counts no more", names=names)
     return ((why, visible(missing.command)),)
 
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from harness.answers import Status
 from harness.config import GatePolicy
 from harness.record import RunRecord
 from harness.review.findings import Findings, findings, human_win_rate
 from harness.review.opinions import Review
 from harness.reviewing import ReviewPolicy
-from harness.verdict import Criterion, plural, points
+from harness.verdict import Criterion, listed, plural, points
+
+
+class _Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What settles it, whom it waits for, who may still judge what they skipped, and whose answers it sets aside."""
+
+    command: str
+    waiting: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    discards: tuple[str, ...] = ()
 
 
 def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None) -> Iterator[Criterion]:
@@ -29,31 +40,33 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             "the review is of another run",
             f"The review is of run {review.run_id}, whose models or answers were others. Export this run's: harness "
             f"review export {record.run_id}.",
-            command=_export(record.run_id, again=True),
+            step=_anew(record.run_id, review),
         )
         return
     found = findings(review, rounds=1000)
     # Who skipped most of a form has read it, and judged next to nothing.
-    finished = {reader.name for reader in found.readers if reader.done == reader.pages >= 2 * reader.skipped}
-    done, invited = len(finished), len(review.invited)
-    waiting = tuple(name for name in review.invited if name not in finished)
-    command = _status(review) if waiting else _export(review.run_id, again=True)
+    complete = [reader for reader in found.readers if reader.done == reader.pages]
+    skippers = [reader for reader in complete if 2 * reader.skipped > reader.pages]
+    done, invited = len(complete) - len(skippers), len(review.invited)
+    coming = tuple(name for name in review.invited if name not in {reader.name for reader in complete})
+    waits = _Step(command=_status(review), waiting=coming) if coming else _anew(review.run_id, review)
     if done < asks.min_reviewers:
-        open_ = [
-            f"{reader.name} (skipped {reader.skipped} of {reader.pages})"
-            if reader.done == reader.pages
-            else reader.name
-            for reader in found.readers
-            if reader.name not in finished
-        ]
-        open_ += [name for name in review.invited if name not in {reader.name for reader in review.readers}]
+        skipped = tuple(f"{reader.name} skipped {reader.skipped} of {reader.pages}" for reader in skippers)
+        told = [f"{done} of {plural(invited, 'reviewer')} finished, and the policy needs {asks.min_reviewers}."]
+        if coming:
+            told.append(f"Still open: {', '.join(coming)}.")
+        if skipped:
+            told.append(f"Skipped too much: {', '.join(skipped)} pages, and at least half must be judged.")
+        if done + len(coming) + len(skippers) < asks.min_reviewers:
+            told.append("Too few were invited: invite more.")
+        elif not coming:
+            waits = _Step(command="harness review import FILE", skipped=tuple(reader.name for reader in skippers))
         yield _said(
             "INVALID",
-            f"{done} of {invited} forms complete, {asks.min_reviewers} needed",
-            f"{done} of {plural(invited, 'reviewer')} finished, and the policy needs {asks.min_reviewers}. Still open: "
-            f"{', '.join(open_) or 'nobody: invite more'}.",
-            command=command,
-            waiting=waiting,
+            f"{done} of {invited} forms complete, {asks.min_reviewers} needed"
+            + (f"; {listed(skipped, 1)}" if skipped else ""),
+            " ".join(told),
+            step=waits,
         )
         return
     # All of a few cases is all that there is to read.
@@ -64,8 +77,7 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             f"two reviewers judged {plural(found.shared, 'same case')}, {least} needed",
             f"The policy asks that reviewers agree, and two or more judged {plural(found.shared, 'case')} of {least} "
             "needed (min_cases). Export with a larger --overlap, or have skipped cases judged.",
-            command=command,
-            waiting=waiting,
+            step=waits,
         )
         return
     if asks.min_agreement is not None and (found.ac1 is None or found.ac1 < asks.min_agreement):
@@ -75,8 +87,7 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             f"reviewers do not agree: AC1 {'unknown' if found.ac1 is None else f'{found.ac1:.2f}'}",
             f"The reviewers' agreement beyond chance (Gwet's AC1) {value}, and the policy needs "
             f"{asks.min_agreement:g}: nothing can rest on their word. Say in the rubric what matters, and ask again.",
-            command=command,
-            waiting=waiting,
+            step=waits,
         )
         return
     if 0 < found.sampled < least:
@@ -85,8 +96,7 @@ def review_criteria(record: RunRecord, policy: GatePolicy, review: Review | None
             f"{plural(found.sampled, 'case')} judged, {least} needed",
             f"Of the random sample {plural(found.sampled, 'case')} were judged, and the policy needs {least} "
             "(min_cases): no bar can rest on less. Export more --cases, or have skipped ones judged.",
-            command=command,
-            waiting=waiting,
+            step=waits,
         )
         return
     yield from _answers(review, asks, found)
@@ -98,19 +108,23 @@ def _missing(record: RunRecord, review: Review | None) -> Criterion:
         told = "What people said of these answers was set aside, and nobody's new answers were imported"
     if review is None or not review.invited:
         command = _export(record.run_id if review is None else review.run_id)
-        return _said("INVALID", "no human review", f"{told}: {command}.", command=command)
+        return _said("INVALID", "no human review", f"{told}: {command}.", step=_Step(command=command))
     names = ", ".join(review.invited)
     return _said(
         "INVALID",
         f"no human review yet: waiting for {names}",
         f"{told} yet. Forms are out since {review.created[:10]}; still open: {names}.",
-        command=_status(review),
-        waiting=review.invited,
+        step=_Step(command=_status(review), waiting=review.invited),
     )
 
 
-def _export(run: str, *, again: bool = False) -> str:
-    return f"harness review export {run} --reviewers NAMES{' --replace' if again else ''}"
+def _export(run: str) -> str:
+    return f"harness review export {run} --reviewers NAMES"
+
+
+def _anew(run: str, review: Review) -> _Step:
+    """Whoever starts over sets aside what was finished, and is told so before."""
+    return _Step(command=f"{_export(run)} --replace", discards=tuple(reader.name for reader in review.readers))
 
 
 def _status(review: Review) -> str:
@@ -123,7 +137,7 @@ def _answers(review: Review, asks: ReviewPolicy, found: Findings) -> Iterator[Cr
             "INVALID",
             "no case of the random sample was judged",
             "Every case of the random sample was skipped.",
-            command=_export(review.run_id, again=True),
+            step=_anew(review.run_id, review),
         )
         return
     counts = f"{found.rate.wins} won, {found.rate.ties} tied, {found.rate.losses} lost of {found.sampled}"
@@ -164,20 +178,7 @@ def _answers(review: Review, asks: ReviewPolicy, found: Findings) -> Iterator[Cr
 
 
 def _said(
-    status: Status,
-    summary: str,
-    reason: str,
-    cases: tuple[str, ...] = (),
-    *,
-    command: str | None = None,
-    waiting: tuple[str, ...] = (),
+    status: Status, summary: str, reason: str, cases: tuple[str, ...] = (), *, step: _Step | None = None
 ) -> Criterion:
-    return Criterion(
-        name="review",
-        status=status,
-        summary=summary,
-        reason=reason,
-        cases=cases,
-        command=command,
-        waiting=waiting,
-    )
+    said = Criterion(name="review", status=status, summary=summary, reason=reason, cases=cases)
+    return said if step is None else msgspec.structs.replace(said, **msgspec.structs.asdict(step))

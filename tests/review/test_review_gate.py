@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from reviewed import RUN, answered, drawn, identity, project, reviewed, run, subject
+from reviewed import (
+    RUN,
+    answered,
+    drawn,
+    form_and_key,
+    identity,
+    pressed,
+    project,
+    reviewed,
+    run,
+    saved,
+    subject,
+)
 
 from harness.ci.comment import comment
 from harness.cli.main import run as harness
@@ -157,7 +169,7 @@ def test_whoever_skips_most_of_a_form_has_not_finished_it(tmp_path):
     assert status(skipping(20), min_reviewers=2)[0] == "PASS"
     word, reason = status(skipping(21), min_reviewers=2)
     assert word == "INVALID"
-    assert "ben (skipped 21 of 40)" in reason
+    assert "Skipped too much: ben skipped 21 of 40 pages, and at least half must be judged" in reason
 
 
 def test_agreement_on_one_case_is_none(tmp_path):
@@ -285,6 +297,60 @@ def test_reviewers_who_do_not_agree_are_asked_again_not_trained_for(tmp_path):
     remedy = decide(RECORD, policy(min_agreement=0.6), review=review).remedy
     assert remedy is not None
     assert remedy.command == f"harness review export {RUN} --reviewers NAMES --replace"
+
+
+def test_a_command_that_sets_finished_answers_aside_says_so_wherever_it_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    asks = "margin = 0.2\n[tool.harness.gate.review]\nmin_agreement = 0.6\n"
+    folder = project(tmp_path, run(20), asks)
+    assert harness(["review", "export", RUN, "--reviewers", "ana,ben", "--overlap", "100%"]) == 0
+    differently = answered(folder, "ben", lambda case: float(int(case[-1]) % 2))
+    harness(["review", "import", str(answered(folder, "ana", always(1.0))), str(differently)])
+    command = f"harness review export {RUN} --reviewers NAMES --replace"
+    told = capsys.readouterr().out
+    assert f"next:   {command}   (sets aside what ana, ben answered: it counts no more)" in told
+    costs = "what ana, ben answered is set aside, and counts no more"
+    for page in ("index.html", "summary.md"):
+        assert costs in (folder / page).read_text(encoding="utf-8")
+
+
+def test_who_skipped_most_of_a_form_is_not_waited_for_but_asked_to_judge(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    asks = "margin = 0.2\n[tool.harness.gate.review]\nmin_reviewers = 2\nmargin = 0.4\n"
+    folder = project(tmp_path, run(20), asks)
+    assert harness(["review", "export", RUN, "--reviewers", "ana,ben", "--overlap", "100%", "--repeats", "0"]) == 0
+    form, key = form_and_key(folder, "ben")
+    ben = saved(tmp_path, form, {}, **{page.id: {"skip": "other"} for page in form.pages})
+    assert harness(["review", "import", str(answered(folder, "ana", always(1.0))), str(ben)]) == 11
+    told = capsys.readouterr().out
+    assert "1 of 2 forms complete, 2 needed; ben skipped 20 of 20" in told
+    assert "waiting for" not in told
+    assert "next:   have ben judge pages that they skipped, then: harness review import FILE" in told
+    assert "Ask ben to judge pages that they skipped" in (folder / "index.html").read_text(encoding="utf-8")
+    assert "ben skipped 20 of 20 pages, and at least half must be judged" in (folder / "summary.md").read_text()
+    harness(["review", "status", RUN])
+    assert "ben: 20 of 20 pages, complete, 20 skipped" in capsys.readouterr().out
+    (tmp_path / "later").mkdir()
+    later = saved(tmp_path / "later", form, pressed(key, form, always(1.0)))
+    assert harness(["review", "import", str(later)]) == 0
+
+
+def test_who_has_not_answered_is_waited_for_before_those_who_skipped_and_too_few_are_told_at_once(tmp_path):
+    review = review_of(tmp_path, {"ana": always(1.0)}, names=("ana", "cleo"))
+    skips = tuple(msgspec.structs.replace(one, score=None, skip="other") for one in review.opinions)
+    skipping = msgspec.structs.replace(review, opinions=skips)
+    remedy = decide(RECORD, policy(min_reviewers=2), review=skipping).remedy
+    assert remedy is not None
+    assert (remedy.waiting, remedy.skipped, remedy.discards) == (("cleo",), (), ())
+    few = decide(RECORD, policy(min_reviewers=3), review=review).remedy
+    assert few is not None
+    assert "Still open: cleo. Too few were invited: invite more." in few.reason
+    both = review_of(tmp_path, {"ana": always(1.0), "cleo": always(1.0)}, names=("ana", "cleo"))
+    few = decide(RECORD, policy(min_reviewers=3), review=both).remedy
+    assert few is not None
+    assert (few.waiting, few.discards) == ((), ("ana", "cleo"))
+    ((why, _),) = next_steps("INVALID", RECORD, decide(RECORD, policy(min_reviewers=3), review=both), Words("zh"))
+    assert why == "请人重新盲评；ana, cleo 已交的回答将被搁置，不再计入"
 
 
 def test_pages_say_what_is_missing_in_both_languages(tmp_path):
