@@ -11,8 +11,10 @@ from reviewed import RUN, project, run, texts_of
 
 from harness.cli.main import run as harness
 from harness.record import read_record, write_record
+from harness.review.form import Form, Page
 from harness.review.kept import read_review
-from harness.review.seal import read_key
+from harness.review.page import render
+from harness.review.seal import Mode, read_key
 
 pytestmark = pytest.mark.browser
 
@@ -379,6 +381,17 @@ def test_answers_are_read_before_they_are_chosen_and_notices_are_in_sight(
     desk.page.click("#next")
     assert desk.told == ""
     desk.close()
+
+
+def test_a_training_row_is_not_said_to_be_cut_or_hidden_whatever_it_holds(browser: Any, tmp_path: Path) -> None:
+    row = Page(id="bcdf", prompt="Quote it.", left="▇▇▇ and more […]", right=None)
+    modes: dict[Mode, int] = {"rows": 0, "single": 2}
+    for mode, notes in modes.items():
+        form = Form(code="bcdfghjkmnpq", seal="x" * 64, reviewer="ana", mode=mode, pages=(row,))
+        (tmp_path / f"{mode}.html").write_text(render(form), encoding="utf-8")
+        desk = Desk(browser, tmp_path / f"{mode}.html")
+        assert desk.page.locator(".aside").locator("visible=true").count() == notes
+        desk.close()
 
 
 def test_a_choice_leads_on_but_for_whoever_is_at_marks_and_comment(

@@ -96,11 +96,12 @@ function fill(id, text) {
   byId(id).classList.toggle("none", text === "");
 }
 
-/** One answer; where it was cut off, or something in it hidden, that is said below it. */
+/** One answer; where it was cut off, or something in it hidden, that is said below it. A training row is as it is. */
 function fillAnswer(side, text) {
+  const ours = data.mode !== "rows";
   fill(side, text);
-  byId(`${side}-cut`).hidden = data.mode === "rows" || !text.endsWith(data.cut);
-  byId(`${side}-hidden`).hidden = !text.includes(data.hidden);
+  byId(`${side}-cut`).hidden = !(ours && text.endsWith(data.cut));
+  byId(`${side}-hidden`).hidden = !(ours && text.includes(data.hidden));
 }
 
 function show() {
