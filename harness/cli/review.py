@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import secrets
@@ -100,11 +101,11 @@ def export(
     from harness.config import load_project
     from harness.record import read_record
     from harness.review.blinding import blind
+    from harness.review.exporting import send_out
     from harness.review.kept import kept_as, refuse_elsewhere
-    from harness.review.replaced import set_aside
-    from harness.review.seal import refuse_second, write_key
+    from harness.review.seal import refuse_second
     from harness.review.selection import WHY
-    from harness.review.sending import read_rubric, write_forms
+    from harness.review.sending import read_rubric
     from harness.review.subject import Drawing, of_disputes, of_rows, of_run
 
     if single + (data is not None) + adjudicate > 1:
@@ -139,26 +140,19 @@ def export(
     )
     if not replace:
         refuse_second(folder, subject.name, kept_as(subject.name))
-    written = write_forms(drawn, to or folder / "review" / "forms", spoken, said)
-    # Last: an export that failed before has taken nobody's key out of use.
-    files = [file for pair in written for file in pair]
-    aside = set_aside(folder, subject.name, now, files) if replace else None
-    key = write_key(folder, drawn.key)
+    sent = send_out(drawn, folder, to, now, spoken, said)
     pool, chosen = subject.pool, subject.chosen
-    for form, own in zip(drawn.forms, written, strict=True):
-        click.echo(f"{form.reviewer}: {len(form.pages)} pages: {', '.join(str(near(file)) for file in own)}")
+    for i, form in enumerate(drawn.forms):
+        own = ", ".join(str(near(file)) for file in sent.forms[2 * i : 2 * i + 2])
+        click.echo(f"{form.reviewer}: {len(form.pages)} pages: {own}")
     reasons = Counter(one.why for one in chosen)
     told = ", ".join(f"{reasons[why]} {words}" for why, words in WHY.items() if reasons[why])
     click.echo(f"cases: {len(chosen)} of {len(pool.cases)}: {told}")
     if pool.same:
         click.echo(f"left out: {pool.same} whose two answers read the same")
-    click.echo(f"key: {near(key)} (keep it here; never send it)")
-    if aside is not None:
-        click.echo(f"set aside: {', '.join(sorted(file.name for file in aside.iterdir()))}: now in {near(aside)}")
-        if (aside / kept_as("review")).is_file():
-            # The page must not go on telling what people said before.
-            verdict, _ = _retell(project, folder)
-            click.echo(f"gate: {verdict.status}, without the earlier answers")
+    click.echo(f"key: {near(sent.key)} (keep it here; never send it)")
+    if sent.aside is not None:
+        _say_aside(project, folder, sent.aside)
     click.echo("next: send each reviewer one of their two files; then harness review import FILES…")
 
 
@@ -178,9 +172,9 @@ def import_(files: tuple[Path, ...], replace: bool) -> int:
     from harness.config import load_project
     from harness.record import read_record, read_texts
     from harness.review.findings import findings
-    from harness.review.kept import kept_as, read_review, write_review
+    from harness.review.kept import counted, kept_as, read_review, write_review
     from harness.review.opinions import joined, replacements, unblind
-    from harness.review.replaced import find_replaced
+    from harness.review.replaced import find_replaced, set_answers_aside
     from harness.review.returned import read_returned
     from harness.review.seal import find_key
     from harness.review.sending import keep_labels, keep_returned
@@ -205,7 +199,8 @@ def import_(files: tuple[Path, ...], replace: bool) -> int:
         raise ReviewError(f"these files answer different reviews: {runs}. Import them one after the other.")
     folder, key = next(iter(places.values()))
     kept = kept_as(key.name)
-    settles, before = key.name == "adjudication", read_review(folder, kept)
+    settles = key.name == "adjudication"
+    before = counted(folder) if settles else read_review(folder, kept)
     opinions = [unblind(one, key) for one in returned]
     found = joined(before, key, opinions, settles=settles)
     replaced = list(replacements(before, key, opinions, settles=settles))
@@ -216,9 +211,12 @@ def import_(files: tuple[Path, ...], replace: bool) -> int:
                 f"{late.lost} would be lost. Nothing was imported. Import the fuller file, or take this one with "
                 "--replace."
             )
-    keep_returned(folder, files)
-    file = write_review(folder, found, kept)
     record = read_record(folder) if key.mode == "pairs" else None
+    texts = {} if record is None else read_texts(folder, record)
+    keep_returned(folder, files)
+    if before is not None and before.seal != key.seal and not settles:
+        set_answers_aside(folder, key.name, datetime.datetime.now(datetime.UTC))
+    file = write_review(folder, found, kept)
     told = findings(found, record)
     notes = [f"note: {reader.file}: {note}" for reader in found.readers for note in reader.notes]
     late_ones = [
@@ -230,7 +228,6 @@ def import_(files: tuple[Path, ...], replace: bool) -> int:
     click.echo(f"review: {near(file)}")
     if record is None:
         return PASSED
-    texts = read_texts(folder, record)
     for judge in told.judges:
         for line in keep_labels(folder, project.judges, judge, texts):
             click.echo(line)
@@ -377,6 +374,25 @@ def _retell(project: Project, folder: Path) -> tuple[Verdict, GatePolicy]:
     write_page(folder, record, verdict, texts, project.config.language, review)
     write_comment(folder, comment(record, verdict, texts))
     return verdict, policy
+
+
+def _say_aside(project: Project, folder: Path, aside: Path) -> None:
+    """Name what an export has set aside; answers among it leave the report, the verdict and the judges' cards."""
+    from harness.record import read_record
+    from harness.review.findings import findings
+    from harness.review.kept import read_review
+    from harness.review.sending import forget_agreement
+
+    click.echo(f"set aside: {', '.join(sorted(file.name for file in aside.iterdir()))}: now in {near(aside)}")
+    before = None
+    # What a damaged review gave the judges' cards nobody can tell.
+    with contextlib.suppress(ReviewError):
+        before = read_review(aside)
+    if (aside / "review.json").is_file():
+        verdict, _ = _retell(project, folder)
+        click.echo(f"gate: {verdict.status}, without the earlier answers")
+    if before is not None:
+        _say(forget_agreement(project.judges, findings(before, read_record(folder)).judges))
 
 
 def _of_earlier(export: Replaced) -> str:

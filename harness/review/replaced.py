@@ -11,7 +11,7 @@ import msgspec
 from harness.errors import ReviewError
 from harness.review.kept import kept_as
 from harness.review.seal import FOLDER, KEY_ENDING, REPLACED
-from harness.review.sending import LABELS_FILE
+from harness.review.sending import FORMS, LABELS_FILE
 
 
 class Replaced(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,9 +24,9 @@ class Replaced(msgspec.Struct, frozen=True, kw_only=True):
     answers: Path | None
 
 
-def set_aside(folder: Path, name: str, now: datetime.datetime, written: Sequence[Path] = ()) -> Path | None:
-    """Take an earlier export of this name out of use: its key, damaged or not, the answers, their labels, and forms
-    that are none of the newly `written`. With a review goes its adjudication.
+def set_aside(folder: Path, name: str, now: datetime.datetime) -> Path | None:
+    """Take an earlier export of this name out of use: its key, damaged or not, the answers, their labels, and its forms
+    in the run's folder. With a review goes its adjudication.
 
     All of it is kept in a folder of its own, which is returned; None where nothing was out.
     """
@@ -35,18 +35,21 @@ def set_aside(folder: Path, name: str, now: datetime.datetime, written: Sequence
     # What adjudicators settled stands among the review's own answers, and stays there.
     answers = [] if name == "adjudication" else [folder / kept_as(name)]
     labels = [home / LABELS_FILE] if name == "review" else []
-    new = {file.resolve() for file in written}
     forms = [
-        file
-        for one in names
-        for ending in ("html", "csv")
-        for file in sorted((home / "forms").glob(f"{one}-*.{ending}"))
-        if file.resolve() not in new
+        file for one in names for ending in ("html", "csv") for file in sorted((home / FORMS).glob(f"{one}-*.{ending}"))
     ]
     # The key last: whoever is stopped half-way has it still, and says --replace once more.
     keys = [home / f"{one}{KEY_ENDING}" for one in names]
-    there = [file for file in (*answers, *labels, *forms, *keys) if file.exists()]
-    if not there:
+    return _moved(home, now, [file for file in (*answers, *labels, *forms, *keys) if file.exists()])
+
+
+def set_answers_aside(folder: Path, name: str, now: datetime.datetime) -> Path | None:
+    """Keep the answers to other forms of this name than are out, before those that are imported take their place."""
+    return _moved(folder / FOLDER, now, [folder / kept_as(name)])
+
+
+def _moved(home: Path, now: datetime.datetime, files: Sequence[Path]) -> Path | None:
+    if not files:
         return None
     aside, number = home / f"{REPLACED}{now:%Y%m%d-%H%M%S}", 2
     while aside.exists():
@@ -54,7 +57,7 @@ def set_aside(folder: Path, name: str, now: datetime.datetime, written: Sequence
     file = aside
     try:
         aside.mkdir(parents=True)
-        for file in there:
+        for file in files:
             file.replace(aside / file.name)
     except OSError as error:
         raise ReviewError(f"{file}: cannot be set aside ({error.strerror}). Mend its rights.") from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,39 +17,66 @@ from harness.judges.cards import read_card, write_card
 from harness.models import Response
 from harness.review.blinding import Blinded
 from harness.review.findings import JudgeFinding
-from harness.review.form import Form
 from harness.review.page import render
 from harness.review.seal import FOLDER
 from harness.review.spreadsheet import write_csv
 from harness.review.words import Language
 
+FORMS = "forms"
 LABELS_FILE = "labels.jsonl"
 
 
-def write_forms(drawn: Blinded, to: Path, language: Language, rubric: str = "") -> list[tuple[Path, Path]]:
-    """Each reviewer's page and CSV, all of one time: when each was written says nothing, and so it looks.
+@contextlib.contextmanager
+def forms_written(drawn: Blinded, to: Path, language: Language, rubric: str = "") -> Iterator[list[Path]]:
+    """Each reviewer's page and CSV, in a folder of their own in `to` until they are `handed_out`: whoever is stopped
+    before has overwritten nothing. All are of one time: when each was written says nothing, and so it looks.
 
     Raises ReviewError where the disk refuses.
     """
     made = datetime.datetime.fromisoformat(drawn.key.created).timestamp()
-    texts = [(render(form, language, rubric), write_csv(form, language)) for form in drawn.forms]
-
-    def write(form: Form, ending: str, text: str) -> Path:
-        file = to / f"{drawn.key.name}-{form.reviewer}.{ending}"
-        file.write_text(text, encoding="utf-8", newline="")
-        os.utime(file, (made, made))
-        return file
-
+    unfinished = to / f".forms.{os.getpid()}.tmp"
+    files = []
     try:
-        to.mkdir(parents=True, exist_ok=True)
-        return [
-            (write(form, "html", page), write(form, "csv", sheet))
-            for form, (page, sheet) in zip(drawn.forms, texts, strict=True)
-        ]
+        unfinished.mkdir(parents=True, exist_ok=True)
+        for form in drawn.forms:
+            texts = {"html": render(form, language, rubric), "csv": write_csv(form, language)}
+            for ending, text in texts.items():
+                file = unfinished / f"{drawn.key.name}-{form.reviewer}.{ending}"
+                file.write_text(text, encoding="utf-8", newline="")
+                os.utime(file, (made, made))
+                files.append(file)
     except OSError as error:
-        raise ReviewError(
-            f"{to}: the forms cannot be written ({error.strerror}). Make room, mend its rights or name another --to."
-        ) from error
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise _unwritten(to, error) from error
+    try:
+        yield files
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def handed_out(forms: Sequence[Path], to: Path) -> list[Path]:
+    """The finished forms, in `to`. Raises ReviewError where one of the name is there: it may be answered already."""
+    placed = [to / file.name for file in forms]
+    try:
+        for file, place in zip(forms, placed, strict=True):
+            refuse_taken([place])
+            file.replace(place)
+    except OSError as error:
+        raise _unwritten(to, error) from error
+    return placed
+
+
+def refuse_taken(places: Iterable[Path]) -> None:
+    """Raises ReviewError where a form would be written over another file: people answer in such files."""
+    taken = next((place for place in places if place.exists()), None)
+    if taken is not None:
+        raise ReviewError(f"{taken} is there already, and is not overwritten. Name another --to.")
+
+
+def _unwritten(to: Path, error: OSError) -> ReviewError:
+    return ReviewError(
+        f"{to}: the forms cannot be written ({error.strerror}). Make room, mend its rights or name another --to."
+    )
 
 
 def read_rubric(file: Path) -> str:
@@ -85,6 +114,16 @@ def keep_labels(folder: Path, cards: Path, judge: JudgeFinding, texts: Mapping[s
     if card is not None and judge.human is not None:
         write_card(cards, msgspec.structs.replace(card, human=judge.human))
         yield f"card of {judge.judge}: agreement with people updated"
+
+
+def forget_agreement(cards: Path, judges: Iterable[JudgeFinding]) -> Iterator[str]:
+    """Take the agreement with people whose answers were set aside off the judges' cards; says of whose. What other
+    people gave since stays."""
+    for judge in judges:
+        card = read_card(cards, judge.digest)
+        if card is not None and judge.human is not None and card.human == judge.human:
+            write_card(cards, msgspec.structs.replace(card, human=None))
+            yield f"card of {judge.judge}: agreement with people removed"
 
 
 def _case(id_: str) -> str:

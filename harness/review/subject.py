@@ -12,7 +12,7 @@ from harness.data.formats import file_digest, load_rows
 from harness.errors import DataError, ReviewError
 from harness.record import read_record, read_texts
 from harness.review.findings import disputed
-from harness.review.kept import read_review
+from harness.review.kept import counted
 from harness.review.plain import Veil
 from harness.review.seal import Mode
 from harness.review.selection import Chosen, Pool, choose, readable_cases, row_cases
@@ -55,7 +55,7 @@ def of_run(folder: Path, mode: Mode, hide: Sequence[str], drawing: Drawing) -> S
 
 def of_disputes(folder: Path, names: Sequence[str], hide: Sequence[str], drawing: Drawing) -> Subject:
     """The cases on which the imported reviewers chose differently, for somebody else to settle."""
-    found = read_review(folder)
+    found = counted(folder)
     if found is None:
         raise ReviewError(f"{folder}: nothing was imported yet, so nobody disagrees. Import the reviewers' files.")
     both = [name for name in names if name in {reader.name for reader in found.readers}]

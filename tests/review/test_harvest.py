@@ -13,7 +13,7 @@ from harness.cli.main import run as harness
 from harness.golden import load_golden_set
 from harness.judges.cards import read_card, write_card
 from harness.judges.human import read_labels_file
-from harness.judges.judgement import JudgeCard
+from harness.judges.judgement import HumanAgreement, JudgeCard
 from harness.models import Message, Response
 from harness.models.tools import conversation_text
 from harness.record import read_record
@@ -202,7 +202,7 @@ def test_labels_are_kept_for_the_judges_card(imported, tmp_path):
     assert labels[0].input.startswith("What about number")
 
 
-def test_a_judge_with_a_card_gets_peoples_agreement_on_it(imported, tmp_path):
+def test_a_judge_with_a_card_gets_peoples_agreement_on_it(imported, tmp_path, capsys):
     record = read_record(imported)
     folder = tmp_path / ".harness" / "judges"
     judge = record.judged[0].judge
@@ -216,6 +216,23 @@ def test_a_judge_with_a_card_gets_peoples_agreement_on_it(imported, tmp_path):
     assert card is not None
     assert card.human is not None
     assert card.human.raters == 1
+    # Whoever starts over takes it off again: nothing counts what was set aside.
+    capsys.readouterr()
+    assert harness(["review", "export", RUN, "--reviewers", "ben", "--replace"]) == 0
+    assert f"card of {judge.name}: agreement with people removed" in capsys.readouterr().out
+    assert read_card(folder, judge.digest) == bare
+
+
+def test_agreement_that_other_people_gave_since_stays_on_the_judges_card(imported, tmp_path):
+    folder = tmp_path / ".harness" / "judges"
+    judge = read_record(imported).judged[0].judge
+    human = HumanAgreement(pairs=9, raters=3, observed=0.5)
+    card = JudgeCard(
+        judge=judge, created="", harness_version="", probes_digest="", fit=True, faults=(), lines=(), human=human
+    )
+    write_card(folder, card)
+    assert harness(["review", "export", RUN, "--reviewers", "ben", "--replace"]) == 0
+    assert read_card(folder, judge.digest) == card
 
 
 def test_single_answers_are_rated_by_themselves(tmp_path, monkeypatch, capsys):

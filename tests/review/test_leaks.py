@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import zlib
 from collections.abc import Callable
@@ -13,9 +14,9 @@ import pytest
 from reviewed import drawn, subject
 
 from harness.review.blinding import Blinded
+from harness.review.exporting import send_out
 from harness.review.form import Form, Page
 from harness.review.page import render
-from harness.review.sending import write_forms
 from harness.review.spreadsheet import write_csv
 
 EXPORTS = 1000
@@ -147,7 +148,8 @@ def test_a_model_name_in_a_comment_is_caught() -> None:
 
 def test_no_form_names_a_model_or_a_case_and_all_have_one_time(tmp_path: Path) -> None:
     blinded = drawn(subject(12), ("ana", "ben"), repeats=0.25)
-    files = [file for pair in write_forms(blinded, tmp_path, "en") for file in pair]
+    files = send_out(blinded, tmp_path, None, datetime.datetime.now(datetime.UTC), "en").forms
+    assert len(files) == 4
     assert len({file.stat().st_mtime_ns for file in files}) == 1
     for file in files:
         text = file.read_text(encoding="utf-8")

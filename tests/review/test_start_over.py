@@ -281,3 +281,94 @@ def test_a_run_that_lives_on_anothers_review_is_started_over_there(tmp_path, mon
     # Whoever reads one answer at a time says nothing in the gate.
     assert harness(["review", "export", "later", "--single", "--reviewers", "cleo"]) == 0
     assert review_for(later, read_record(later)) == review_for(folder, read_record(folder))
+
+
+# What was finished is never written over.
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_form_of_the_same_reviewer_is_kept_and_not_written_over(imported):
+    """Somebody may have answered in it: a spreadsheet is filled in where it lies."""
+    sheet = imported / "review" / "forms" / "review-ana.csv"
+    sheet.write_bytes(sheet.read_bytes() + b"filled in")
+    page = (imported / "review" / "forms" / "review-ana.html").read_bytes()
+    harness(AGAIN)
+    assert (aside(imported) / "review-ana.csv").read_bytes().endswith(b"filled in")
+    assert (aside(imported) / "review-ana.html").read_bytes() == page
+    assert (imported / "review" / "forms" / "review-ana.html").read_bytes() != page
+
+
+def test_forms_without_a_key_are_set_aside_too(imported, capsys):
+    (imported / "review.json").unlink()
+    for key in (imported / "review").glob("*.key.json"):
+        key.unlink()
+    before = (imported / "review" / "forms" / "review-ben.csv").read_bytes()
+    capsys.readouterr()
+    assert harness(EXPORT) == 0
+    assert "review-ben.csv" in capsys.readouterr().out
+    assert (aside(imported) / "review-ben.csv").read_bytes() == before
+
+
+def test_a_form_in_a_folder_that_is_not_the_runs_own_is_not_written_over(imported, tmp_path, capsys):
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / "review-cleo.csv").write_text("filled in", encoding="utf-8")
+    before = contents(imported)
+    assert harness([*AGAIN, "--to", "sent"]) == 4
+    assert "sent/review-cleo.csv is there already, and is not overwritten. Name another --to" in capsys.readouterr().err
+    assert contents(imported) == before
+    assert [file.name for file in (tmp_path / "sent").iterdir()] == ["review-cleo.csv"]
+
+
+def test_where_nothing_can_be_set_aside_the_forms_that_are_out_stay(imported, monkeypatch, capsys):
+    before = contents(imported)
+
+    def refuse(self: Path, *args: object, **more: object) -> None:
+        if self.name.startswith("replaced-"):
+            raise PermissionError(13, "Permission denied")
+        mkdir(self, *args, **more)
+
+    mkdir = Path.mkdir
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert harness(AGAIN) == 4
+    assert "cannot be set aside (Permission denied). Mend its rights." in capsys.readouterr().err
+    assert contents(imported) == before
+
+
+def test_answers_that_lay_there_without_counting_are_kept_when_others_come(imported, tmp_path):
+    answers = (imported / "review.json").read_bytes()
+    harness(AGAIN)
+    (aside(imported) / "review.json").rename(imported / "review.json")
+    harness(["review", "import", str(answered(imported, "cleo", better))])
+    review = read_review(imported)
+    assert review is not None
+    assert [reader.name for reader in review.readers] == ["cleo"]
+    kept = [file.read_bytes() for file in (imported / "review").glob("replaced-*/review.json")]
+    assert kept == [answers]
+
+
+def test_answers_that_count_nowhere_are_not_sent_out_to_be_settled(imported, tmp_path, capsys):
+    settled = answered(imported, "dora", better, export="adjudication")
+    answers, key = imported / "review.json", imported / "review" / "adjudication.key.json"
+    kept = answers.read_bytes(), key.read_bytes()
+    harness(AGAIN)
+    answers.write_bytes(kept[0])
+    capsys.readouterr()
+    assert harness(["review", "export", RUN, "--adjudicate", "--reviewers", "eve"]) == 4
+    assert "nothing was imported yet, so nobody disagrees" in capsys.readouterr().err
+    key.write_bytes(kept[1])
+    assert harness(["review", "import", str(settled)]) == 4
+    assert "a review that is not imported yet" in capsys.readouterr().err
+    assert answers.read_bytes() == kept[0]
+
+
+def test_nothing_is_imported_where_the_runs_texts_are_missing(imported, capsys):
+    file = answered(imported, "ana", worse)
+    (imported / "texts.json.gz").unlink()
+    before = contents(imported)
+    capsys.readouterr()
+    assert harness(["review", "import", str(file)]) == 4
+    assert "copy both" in capsys.readouterr().err
+    assert contents(imported) == before
