@@ -260,8 +260,8 @@ def _alarm(watch: Watch, alarm: Alarm, many: str, waiver: Waiver | None) -> Crit
         name="alarm",
         status="FAIL" if waiver is None else "PASS",
         summary=f"{alarm.name}{versus(watch.rival)} {by} (-{lost} +{gained} of {alarm.n}){short}",
-        reason=f"{alarm.name} got worse than the {watch.rival}: {by} over {plural(alarm.n, 'case')}, {lost} fell "
-        f"and {gained} rose (p = {alarm.adjusted:.2g}: {alarm.method}, Holm over {many}). "
+        reason=f"{alarm.name} got worse than the {watch.rival}: {by} over {plural(alarm.n, 'case')}, {lost} worse "
+        f"and {gained} better (p = {alarm.adjusted:.2g}: {alarm.method}, Holm over {many}). "
         f"Look first at {listed(cases)}.{told}",
         set=watch.of,
         against=watch.rival,

@@ -352,7 +352,7 @@ def _fitting(names: tuple[str, ...]) -> str:
 
 
 def _flips(found: PairedComparison) -> str:
-    return f"{found.discordant.only_baseline} lost and {found.discordant.only_candidate} gained"
+    return f"{found.discordant.only_baseline} worse and {found.discordant.only_candidate} better"
 
 
 def _more_cases(found: PairedComparison) -> int | None:

@@ -180,7 +180,7 @@ def test_an_alarm_fails_and_names_the_set_and_the_cases():
     assert verdict.status == alarm.status == "FAIL"
     assert verdict.exit_code(POLICY) == 1
     assert alarm.set == "retention/general"
-    assert "-23.3 points over 120 cases, 30 fell and 2 rose" in alarm.reason
+    assert "-23.3 points over 120 cases, 30 worse and 2 better" in alarm.reason
     assert len(alarm.cases) == 30
     assert verdict.sets[1].ratchet == alarm.cases
     assert len(verdict.sets[1].gained) == 2

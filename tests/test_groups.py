@@ -42,7 +42,7 @@ def test_a_group_that_lost_more_than_its_margin_fails_though_the_pool_does_not()
     bar = asked(verdict, "chinese")
     assert (bar.name, bar.status, verdict.status) == ("own bar", "FAIL", "FAIL")
     assert bar.reason.startswith("group chinese (sees drops of ")
-    assert "9 lost and 0 gained" in bar.reason
+    assert "9 worse and 0 better" in bar.reason
     assert bar.reason.endswith("points are lost; 5 points = 3 of your 60 cases are allowed.")
     assert bar.summary.startswith("chinese at least ")
 

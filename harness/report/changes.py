@@ -11,7 +11,18 @@ from harness.report.visible import one_line, shown, visible
 from harness.report.words import Words
 
 #: Of a recipe that is new as a whole, what says most comes first; the rest follows.
-_FIRST = ("data.train", "data.limit", "replay", "replay.prompts", "replay.ratio", "lora.r", "optim.lr", "optim.epochs")
+_FIRST = (
+    "name",
+    "base",
+    "data.train",
+    "data.limit",
+    "replay",
+    "replay.prompts",
+    "replay.ratio",
+    "lora.r",
+    "optim.lr",
+    "optim.epochs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,8 @@ class RowDifference:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """All that is known to differ, in the order of how likely it is to matter. `same` names what does not differ."""
+    """All that is known to differ, in the order of how likely it is to matter. `same` names what does not differ;
+    `trained_before`: the baseline has a recipe as well."""
 
     told: str
     data: str
@@ -48,6 +60,7 @@ class Changes:
     others: tuple[Difference, ...]
     same: tuple[str, ...]
     untold: tuple[str, ...]
+    trained_before: bool = True
 
 
 def changes_of(record: RunRecord, words: Words) -> Changes | None:
@@ -66,6 +79,7 @@ def changes_of(record: RunRecord, words: Words) -> Changes | None:
         others=tuple(_others(record, before, after, same, words)),
         same=tuple(same),
         untold=tuple(visible(why) for why in lineage.untold),
+        trained_before=before is not None,
     )
 
 

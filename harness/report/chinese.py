@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from harness.report.chinese_cases import CASES
+from harness.report.chinese_told import TOLD
 
 CHINESE: dict[str, str] = {
+    **TOLD,
     # The verdict
     "{label} may ship": "{label} 可以发布",
     "{label} must not ship": "{label} 不能发布",
@@ -21,9 +23,6 @@ CHINESE: dict[str, str] = {
     "copied": "已复制",
     "Make it the baseline": "把它设为基线",
     "Register the adapter, then promote it": "先登记适配器，再发布",
-    "Change the data or the recipe (more replay keeps more of the base), train, and gate again": (
-        "修改数据或配方（更多回放能保住更多原有能力），重新训练，再过一次门禁"
-    ),
     "Add golden cases, then ask again; finished answers are reused": "补充黄金用例后再问一次；已有的回答会复用",
     "Or answer for it in your own name": "或者由你署名担责",
     "Run everything; finished answers are reused": "完整运行一次；已有的回答会复用",
@@ -96,20 +95,14 @@ CHINESE: dict[str, str] = {
     "Set": "用例集",
     "Cases": "用例",
     "Change in points, with its 95% interval": "变化（百分点）及 95% 区间",
-    "{worse} fell, {better} rose": "{worse} 降，{better} 升",
     "not compared": "未比较",
-    "Left of the line is worse. Dashes mark the margin.": "竖线左侧为变差，虚线是允许的界限。",
     "No golden set was asked.": "没有问任何黄金用例集。",
     "What was kept of the base": "原有能力保住了多少",
-    "All {n} red lines held, so failure rates over {bound} are ruled out at 95%.": (
-        "{n} 条红线全部守住，因此可在 95% 的把握下排除高于 {bound} 的失败率。"
-    ),
     "target: must improve": "目标：必须变好",
     "retention": "保持",
     "guard": "守护",
     "all {k} samples pass on {share} of the cases": "{share} 的用例 {k} 次采样全部通过",
     "same answers": "回答完全相同",
-    "alone sees drops of {points} points": "单独能看出 {points} 个百分点的下降",
     "candidate cut off in {n}": "候选有 {n} 个回答被截断",
     "probes only": "只有探针",
     "nothing measured": "什么都没测到",
@@ -134,7 +127,6 @@ CHINESE: dict[str, str] = {
     "unchanged": "未变",
     "task": "任务",
     "replay": "回放",
-    "The rows: the first of each kind": "数据行：每类的前几行",
     "before": "以前",
     "learned answer": "学到的回答",
     "Nothing is known of any training data.": "不知道任何训练数据的情况。",
@@ -148,11 +140,6 @@ CHINESE: dict[str, str] = {
     "The least drop that each guard set would notice by itself, 8 times in 10. A smaller one may have happened unseen.": (
         "每个守护用例集单独（十次中有八次）能发现的最小下降。更小的下降可能发生了而没被看到。"
     ),
-    "All guard sets together may lose {allowed} of {n} cases ({points} points) and pass.": (
-        "全部守护用例集合计 {n} 个用例，丢失不超过 {allowed} 个（{points} 个百分点）仍算通过。"
-    ),
-    "{points} points = {cases} of {n} cases": "{points} 个百分点 = {n} 个用例中的 {cases} 个",
-    "Nothing was learned about what no question asks.": "没有问到的，就一无所知。",
     "Warnings": "注意",
     "{set} is saturated: both models pass nearly all of it. Add harder cases.": (
         "{set} 已饱和：两个模型几乎全部通过。请补充更难的用例。"
@@ -163,24 +150,13 @@ CHINESE: dict[str, str] = {
     ),
     # Slices, classes, probes
     "Slices by tag": "按标签切片",
-    "Places to look, and no part of the verdict: {shown} of {n} slices, the least likely to be chance first. "
-    "The last column is corrected for looking in so many places (Benjamini-Hochberg).": (
-        "供查看的线索，不属于结论：{n} 个切片中的 {shown} 个，最不像偶然的在前。"
-        "最后一列已按查看次数校正（Benjamini-Hochberg）。"
-    ),
     "Tag": "标签",
     "Change": "变化",
-    "fell": "下降",
-    "rose": "上升",
-    "by chance": "偶然概率",
     "macro-F1": "宏平均 F1",
     "accuracy {share} of {n}": "{n} 个回答，准确率 {share}",
     "Rows: the right class. Columns: what the candidate answered.": "行：正确类别。列：候选的回答。",
     "recall": "召回率",
     "Retention probes": "保持探针",
-    "Measured beside the questions. Alarms can fail the run; the others inform only.": (
-        "在提问之外测得。警报可使运行失败，其他仅供参考。"
-    ),
     "Probe": "探针",
     "Change, with its 95% interval": "变化及 95% 区间",
     "answers in the task's format though nobody asked for it": "没人要求却用任务格式回答",
@@ -199,8 +175,6 @@ CHINESE: dict[str, str] = {
     "nats per token": "奈特/词元",
     "nats per token, from the base": "奈特/词元，相对原始模型",
     # Training, history, run
-    "The curve looks healthy: no jump, no flat line, no exploding gradient. A healthy curve does not mean that nothing "
-    "was forgotten.": "曲线正常：没有跳变、停滞或梯度爆炸。曲线正常并不表示没有遗忘。",
     "The plots need matplotlib, which is not installed here: pip install matplotlib": (
         "绘图需要 matplotlib，这里没有安装：pip install matplotlib"
     ),
@@ -237,7 +211,6 @@ CHINESE: dict[str, str] = {
     "targets": "目标",
     "margin of {set}": "{set} 的界限",
     "floor of {set}": "{set} 的下限",
-    "policy of the run": "运行时的策略",
     # People
     "review": "人工评审",
     "People": "人工评审",
@@ -357,7 +330,4 @@ CHINESE: dict[str, str] = {
         "先用已知答案的回答对测一测裁判，然后再比较"
     ),
     "What is known of the judge stands beside its pairs:": "关于裁判的已知情况列在它评过的回答对旁边：",
-    "No judge took part: every answer was checked by rules, and each case names its checks.": (
-        "没有裁判参与：每个回答都按规则检查，每个用例都列出了它的检查"
-    ),
 }

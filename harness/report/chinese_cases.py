@@ -58,7 +58,6 @@ CASES: dict[str, str] = {
     "waived": "已豁免",
     "unstable": "不稳定",
     "Both gave the very same answer.": "两者回答完全相同。",
-    "The two have too little in common for marks.": "两者相同之处太少，不作标记。",
     "Words that differ are marked.": "不同的字词已标出。",
     "sample": "采样",
     "What was sent": "实际发送的内容",

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.answers import Status
-from harness.record import RunRecord
+import msgspec
+
+from harness.answers import SEVERITY, Status
+from harness.record import RunRecord, SuiteAnswer
+from harness.report.brief import is_about_safety
 from harness.report.cases import Fate
 from harness.report.links import Part, linked
+from harness.report.numbers import percent, signs
 from harness.report.visible import shown, visible
 from harness.report.words import Words
+from harness.retention import Retention
 from harness.verdict import Criterion, Verdict
+
+#: The statistics in a sentence of the gate.
+_HOW = re.compile(r" \((p = [^()]*)\)")
+#: Length to which pytest shortens what it prints of an assertion, and where the middle that it leaves out begins.
+_CUT, _CUT_AT = 240, 118
 
 Word = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "PARTIAL"]
 
@@ -23,12 +36,14 @@ LONGEST_REASON = 2000
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One thing that was asked, and the answer. `parts` are the reason again, with links to the cases that it names."""
+    """One thing that was asked, and the answer. `parts` are the reason again, with links to the cases that it names;
+    `how` are the statistics behind it."""
 
     name: str
     status: Status
     reason: str
     parts: tuple[Part, ...] = ()
+    how: str = ""
 
 
 def headline(word: Word, record: RunRecord, words: Words) -> str:
@@ -50,7 +65,55 @@ def reasons(record: RunRecord, verdict: Verdict, words: Words) -> tuple[Said, ..
         return (told(words("complete"), "INVALID", f"{record.partial[:1].upper()}{record.partial[1:]}."),)
     # Everything that is not a PASS, worst first; for a PASS, what it rests on.
     open_points = [c for status in ("FAIL", "INVALID", "INCONCLUSIVE") for c in verdict.criteria if c.status == status]
-    return tuple(asked(c, record, words) for c in open_points or verdict.criteria)
+    safety = frozenset(of.name for of in record.sets if is_about_safety(of))
+    ranked = sorted(open_points, key=lambda c: (-SEVERITY[c.status], _rank(c, safety)))
+    return tuple(criterion_told(c, record, words) for c in ranked or verdict.criteria)
+
+
+def _rank(found: Criterion, safety: frozenset[str]) -> int:
+    """Red lines, then sets about safety, then the other sets, then what was measured beside the answers, then sums."""
+    if found.name == "red lines":
+        return 0
+    if found.set is None:
+        return 4
+    if not found.reason.startswith((f"{found.set} got ", f"{found.set}:")):
+        return 3
+    return 1 if found.set in safety else 2
+
+
+def criterion_told(found: Criterion, record: RunRecord, words: Words) -> Said:
+    """One answer of the gate: the plain sentence, its cases linked, and the statistics apart from it."""
+    reason = found.reason
+    if found.name == "suite":
+        test, _, said = reason.partition(": ")
+        whole = next((whole_reason(a, record) for a in record.answers if a.test == test and a.reason == said), said)
+        reason = f"{test}: {whole}" if said else reason
+    how = _HOW.search(reason)
+    plain = signs(reason if how is None else reason.replace(how[0], "", 1))
+    parts: tuple[Part, ...] = ()
+    if len(plain) <= LONGEST_REASON:
+        parts = linked(msgspec.structs.replace(found, reason=plain), record)
+    one = told(words(found.name), found.status, plain)
+    return replace(one, parts=parts, how="" if how is None else visible(how[1]))
+
+
+def whole_reason(answer: SuiteAnswer, record: RunRecord) -> str:
+    """What a suite's test said. Older records have it without its middle, as pytest prints what is long; what it said
+    is then asked again of the record, or told up to the cut."""
+    said = f"{answer.status}: {answer.reason}"
+    if len(said) != _CUT or said[_CUT_AT : _CUT_AT + 3] != "...":
+        return answer.reason
+    pattern = answer.test.partition("[")[2].removesuffix("]")
+    asked = [of for of in record.sets if fnmatch.fnmatchcase(of.name, pattern)]
+    again = Retention(asked, record.policy).not_worse() if asked else None
+    if again is not None and _shortened(f"{again.status}: {again.reason}") == said:
+        return again.reason
+    return f"{answer.reason[: _CUT_AT - len(answer.status) - 2]}… (the record has no more of it)"
+
+
+def _shortened(text: str) -> str:
+    """As pytest shortens what it prints of an assertion."""
+    return text if len(text) <= _CUT else f"{text[:_CUT_AT]}...{text[-(_CUT - 3 - _CUT_AT) :]}"
 
 
 def next_steps(word: Word, record: RunRecord, verdict: Verdict, words: Words) -> tuple[tuple[str, str], ...]:
@@ -68,8 +131,7 @@ def next_steps(word: Word, record: RunRecord, verdict: Verdict, words: Words) ->
         case "PASS":
             return ((words("Register the adapter, then promote it"), "harness models add PATH --name NAME"),)
         case "FAIL":
-            why = words("Change the data or the recipe (more replay keeps more of the base), train, and gate again")
-            return ((why, "harness train RECIPE"),)
+            return _next_training(record, verdict, words)
         case "INCONCLUSIVE":
             steps = [(words("Add golden cases, then ask again; finished answers are reused"), again)]
             if registered:
@@ -79,6 +141,37 @@ def next_steps(word: Word, record: RunRecord, verdict: Verdict, words: Words) ->
         case "PARTIAL":
             return ((words("Run everything; finished answers are reused"), again),)
     return ((words("Remove the cause, then run again; finished answers are reused"), again),)
+
+
+def _next_training(record: RunRecord, verdict: Verdict, words: Words) -> tuple[tuple[str, str], ...]:
+    """Train again, from the recipe where the record names it, and gate what that makes."""
+    training = record.lineage.candidate if record.lineage is not None else None
+    kept = {one.name for one in verdict.sets if one.retention}
+    forgot = any(c.name == "alarm" and c.status == "FAIL" and c.set in kept for c in verdict.criteria)
+    why = words("Change the data or the recipe (more replay keeps more of the base), and train again")
+    rows = {} if training is None else training.rows
+    learned = rows.get("task", 0) + rows.get("replay", 0)
+    if forgot and learned and not rows.get("replay", 0):
+        why = words(
+            "It was trained without replay, and it forgot. Try replay: give the recipe replay.prompts and replay.ratio "
+            "0.3 (docs/training.md, Forgetting, and replay), and train again"
+        )
+    elif forgot and learned and rows.get("replay", 0) < 0.2 * learned:
+        why = words(
+            "Only {share} of the rows that it learned are replay, and it forgot. Try more: raise replay.ratio, 0.3 for "
+            "example (docs/training.md, Forgetting, and replay), and train again",
+            share=percent(rows.get("replay", 0) / learned),
+        )
+    name = "" if training is None else training.recipe.get("name", "")
+    if name:
+        why += words("; RECIPE is the file of the recipe whose name is {name}", name=visible(name))
+    return (
+        (why, "harness train RECIPE"),
+        (
+            words("Then gate what it made; harness train does so by itself, and nothing is generated twice"),
+            "harness gate",
+        ),
+    )
 
 
 def _next_remedy(missing: Criterion, words: Words) -> tuple[tuple[str, str], ...]:
@@ -101,7 +194,7 @@ def _next_comparison(word: Word, record: RunRecord, words: Words) -> tuple[tuple
     if word == "PASS":
         return ()
     program = "harness judge run" if record.source == "judged" else "harness compare"
-    again = f"{program} {visible(' '.join(record.arguments))}"
+    again = command_line(program, record)
     unknown = [one.judge for one in record.judged if one.card is None and one.judge.kind in ("model", "jury")]
     if word == "INVALID" and unknown:
         measure = words("Measure the judge on pairs whose right verdict is known, then compare again")
@@ -132,12 +225,17 @@ def sentence(word: Word, counts: Mapping[Fate, int], red_lines: int, verdict: Ve
     return line + words(".")
 
 
-def asked(found: Criterion, record: RunRecord, words: Words) -> Said:
-    """One criterion, its cases linked."""
-    said = told(words(found.name), found.status, found.reason)
-    return replace(said, parts=linked(found, record)) if len(found.reason) <= LONGEST_REASON else said
-
-
 def told(name: str, status: Status, reason: str) -> Said:
     """One answer, made safe to look at."""
-    return Said(name=visible(name), status=status, reason=shown(reason, LONGEST_REASON))
+    return Said(name=visible(name), status=status, reason=shown(signs(reason), LONGEST_REASON))
+
+
+def command_line(program: str, record: RunRecord) -> str:
+    """What was typed, ready to be typed again: quoted where a shell needs it, and without selectors of nothing."""
+    kept: list[str] = []
+    for argument in record.arguments:
+        if not argument and kept and kept[-1] in ("-m", "-k"):
+            kept.pop()
+        else:
+            kept.append(argument)
+    return visible(" ".join([program, *map(shlex.quote, kept)]))

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+_MINUS = re.compile(r"(?<![^\s\[(])-(?=\d)")
+#: A rate that should be low is told without a sign.
+_MORE = re.compile(r"(?<=: )([\d.]+) points worse(?= over)")
+#: A change in whole points, where others beside it have a decimal.
+_WHOLE = re.compile(r"([+−]\d+)(?= points\b|, [+−]\d|\])")
+
 
 def percent(share: float) -> str:
     """A share with one decimal.
@@ -20,6 +28,17 @@ def change(difference: float) -> str:
     """
     # Adding zero turns -0.0 into 0.0.
     return f"{round(100 * difference, 1) + 0.0:+.1f}".replace("-", "−")
+
+
+def signs(text: str) -> str:
+    """A sentence of the gate with the page's signs: a real minus, real arrows, every change in points with its sign and
+    one decimal.
+
+    >>> signs("worse: -24 points over 100 cases [-31.5, -16]")
+    'worse: −24.0 points over 100 cases [−31.5, −16.0]'
+    """
+    text = _MORE.sub(r"+\1 points, and more is worse,", _MINUS.sub("−", text)).replace(" -> ", " → ")
+    return _WHOLE.sub(r"\1.0", text)
 
 
 def value(number: float) -> str:

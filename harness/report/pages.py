@@ -10,15 +10,28 @@ from harness.lineage import Training
 from harness.models import Response
 from harness.pairs import pair_sets
 from harness.record import ModelIdentity, Role, RunRecord, SuiteAnswer
+from harness.report.brief import brief
 from harness.report.cases import FATES, Case, Fate, cases_of, worst
 from harness.report.changes import Changes, changes_of
 from harness.report.forest import Scale, Tick
-from harness.report.headline import Said, Word, asked, headline, next_steps, reasons, sentence, told
+from harness.report.headline import (
+    Said,
+    Word,
+    command_line,
+    criterion_told,
+    headline,
+    next_steps,
+    reasons,
+    sentence,
+    told,
+    whole_reason,
+)
 from harness.report.judged import JudgedRow, judged_rows
 from harness.report.numbers import change, duration, percent
 from harness.report.people import People, people_of
 from harness.report.plots import Plots
 from harness.report.probes import ProbeRow, probe_rows
+from harness.report.rules import Rule, rules_of
 from harness.report.sets import SetRow, set_row, versus_of
 from harness.report.sight import Sight, sights, warnings_of
 from harness.report.summary import RunSummary, summarise
@@ -90,6 +103,7 @@ class Page:
     title: str
     word: Word
     headline: str
+    brief: tuple[str, ...]
     sentence: str
     reasons: tuple[Said, ...]
     next_steps: tuple[tuple[str, str], ...]
@@ -99,6 +113,9 @@ class Page:
     models: tuple[Model, ...]
     sets: tuple[SetRow, ...]
     ticks: tuple[Tick, ...]
+    root_apart: bool
+    judge: str
+    rules: tuple[Rule, ...]
     judged: tuple[JudgedRow, ...]
     wording: Wording | None
     cases: tuple[Case, ...]
@@ -116,6 +133,7 @@ class Page:
     sliced: int
     plots: Plots
     findings: tuple[str, ...]
+    curve: str
     trained: tuple[tuple[str, str], ...]
     history: tuple[Run, ...]
     people: People | None
@@ -123,6 +141,7 @@ class Page:
     answers: tuple[Said, ...]
     errors: tuple[Said, ...]
     phases: tuple[Phase, ...]
+    stored: bool
     facts: tuple[tuple[str, str], ...]
     summary: RunSummary
 
@@ -164,20 +183,28 @@ def build_page(
     red = sum(case.line.red_line for case in cases)
     sliced, slice_count = slice_rows(pair_sets(record, record.policy))
     training = record.lineage.candidate if record.lineage is not None else None
+    guards = [found for found in verdict.sets if not found.target and versus_of(found) is not None]
     return Page(
         words=words,
         title=f"{word} · {visible(record.candidate.label)} · {visible(record.run_id)}",
         word=word,
         headline=headline(word, record, words),
+        brief=() if record.partial is not None else brief(record, verdict, words),
         sentence=sentence(word, counts, red, verdict, words),
         reasons=reasons(record, verdict, words),
         next_steps=next_steps(word, record, verdict, words),
         run=visible(record.run_id),
         created=_moment(record.created),
-        command=visible(" ".join([_PROGRAMS[record.source], *record.arguments])),
+        command=command_line(_PROGRAMS[record.source], record),
         models=tuple(_model(role, identity, record.source, words) for role, identity in models.items()),
-        sets=tuple(set_row(of, by_set.get(of.name), record, scale, words) for of in record.sets),
+        sets=tuple(
+            set_row(of, by_set.get(of.name), record, scale, words, alone=len(guards) == 1) for of in record.sets
+        ),
         ticks=scale.ticks,
+        root_apart=record.root is not None
+        and (record.baseline is None or record.root.digest != record.baseline.digest),
+        judge=_judge(record, words),
+        rules=rules_of(record, words) if record.source == "suites" else (),
         judged=judged_rows(record.judged, cases, texts, words),
         wording=_wording(cases) if not record.judged and record.baseline is not None else None,
         cases=cases,
@@ -195,13 +222,15 @@ def build_page(
         sliced=slice_count,
         plots=plots or Plots(),
         findings=() if training is None else tuple(visible(found) for found in training.findings),
+        curve="" if training is None else _curve(training, words),
         trained=() if training is None else _trained(training, words),
         history=tuple(_run(one, record) for one in reversed(history)) if len(history) > 1 else (),
         people=people_of(review, record, words),
-        criteria=tuple(asked(found, record, words) for found in verdict.criteria),
-        answers=tuple(told(a.test, a.status, a.reason) for a in record.answers),
+        criteria=tuple(criterion_told(found, record, words) for found in verdict.criteria),
+        answers=tuple(told(a.test, a.status, whole_reason(a, record)) for a in record.answers),
         errors=_errors(record, words),
         phases=_phases(record.phases, words),
+        stored=record.phases.get("generate") == 0 and record.phases.get("score", 0.0) == 0 and not record.usage,
         facts=_facts(record, verdict, words),
         summary=summarise(record, verdict, cases),
     )
@@ -286,10 +315,9 @@ def _pooled(verdict: Verdict, record: RunRecord, words: Words) -> str:
     n = sum(one.n for one in verdict.sets if not one.target and one.against_baseline is not None)
     if not n:
         return ""
-    allowed = f"{record.policy.margin * n:,.1f}".removesuffix(".0")
     return words(
-        "All guard sets together may lose {allowed} of {n} cases ({points} points) and pass.",
-        allowed=allowed, n=f"{n:,}", points=f"{100 * record.policy.margin:g}",
+        "The margin is for all guard sets together: over their {n} cases, a loss of {points} points must be ruled out.",
+        n=f"{n:,}", points=f"{100 * record.policy.margin:g}",
     )  # fmt: skip
 
 
@@ -313,11 +341,37 @@ def _run(one: RunSummary, record: RunRecord) -> Run:
     )
 
 
+def _judge(record: RunRecord, words: Words) -> str:
+    """Whose word the scores rest on, where no judge's page section says it."""
+    if record.judged:
+        return ""
+    if record.source == "scores":
+        return words("No judge took part here: other tools gave the scores, and this page takes them as they are.")
+    return words(
+        "No judge took part: every answer was checked by rules, the same for both models. Whether a rule is fair you "
+        "see in the cases: each names its checks and what they found."
+    )
+
+
+def _curve(training: Training, words: Words) -> str:
+    """What can be said of a curve in which no detector found a fault."""
+    if training.validation:
+        return words(
+            "The curve shows no fault: no jump, no flat line, no exploding gradient. That does not mean that nothing "
+            "was forgotten: the sets tell that."
+        )
+    return words(
+        "No rows were kept back for validation, so this curve only shows how the training rows were learned: no jump, "
+        "no flat line, no exploding gradient. Whether they were learned by heart, or something was forgotten, it "
+        "cannot show: the sets tell that."
+    )
+
+
 def _models(record: RunRecord) -> dict[Role, ModelIdentity]:
     found: dict[Role, ModelIdentity] = {"candidate": record.candidate}
     if record.baseline is not None:
         found["baseline"] = record.baseline
-    if record.root is not None:
+    if record.root is not None and (record.baseline is None or record.root.digest != record.baseline.digest):
         found["root"] = record.root
     return found
 
@@ -362,19 +416,19 @@ def _facts(record: RunRecord, verdict: Verdict, words: Words) -> tuple[tuple[str
         words("margin"): words(
             "{points} points; alarms at {alpha}", points=f"{100 * policy.margin:g}", alpha=f"{policy.alpha:g}"
         ),
+        **({words("targets"): ", ".join(policy.improve)} if policy.improve else {}),
         words("policy digest"): verdict.policy_digest,
+        words("policy digest, as the run wrote it"): record.policy_digest
+        if verdict.policy_digest != record.policy_digest
+        else "",
         words("collection digest"): record.collection_digest,
         words("texts digest"): record.texts_digest,
         **{words(name): f"{amount:,.6g}" if name == "cost" else f"{amount:,.0f}" for name, amount in usage},
         "finetune-harness": record.harness_version,
         **record.versions,
     }
-    if policy.improve:
-        facts[words("targets")] = ", ".join(policy.improve)
     for name, bar in policy.margins.items():
         facts[words("margin of {set}", set=name)] = words("{points} points", points=f"{100 * bar:g}")
     for name, least in policy.floors.items():
         facts[words("floor of {set}", set=name)] = percent(least)
-    if verdict.policy_digest != record.policy_digest:
-        facts[words("policy of the run")] = record.policy_digest
     return tuple((visible(name), visible(value)) for name, value in facts.items() if value)

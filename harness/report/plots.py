@@ -63,6 +63,8 @@ def draw_plots(summary: RunSummary, training: Training | None, history: Sequence
 def _retention(figure: Figure, summary: RunSummary, words: Words) -> None:
     """Each retention set on a line: where root, baseline and candidate stand."""
     kept = [one for one in summary.sets if one.retention and one.candidate is not None and one.baseline is not None]
+    # A root base that is the baseline is drawn already.
+    apart = any(one.root is not None and one.root != one.baseline for one in kept)
     axes = figure.add_subplot()
     for place, one in enumerate(reversed(kept)):
         assert one.candidate is not None, "only what was compared is kept"
@@ -72,19 +74,20 @@ def _retention(figure: Figure, summary: RunSummary, words: Words) -> None:
         colour = _FAIL if worse else _PASS if better else _SOFT
         after, before = 100 * one.candidate, 100 * one.baseline
         axes.plot([before, after], [place, place], color=colour, linewidth=2.2, zorder=1)
-        if one.root is not None:
+        if apart and one.root is not None:
             axes.plot(100 * one.root, place, "|", color=_SOFT, markersize=16, zorder=2)
         axes.plot(before, place, "o", color=_SOFT, markersize=7, zorder=3)
         axes.plot(after, place, "o", color=colour, markersize=9, zorder=4)
-        axes.annotate(f"{after:.0f}%", (after, place), (0, 9), textcoords="offset points", ha="center", color=colour)
+        axes.annotate(f"{after:.1f}%", (after, place), (0, 9), textcoords="offset points", ha="center", color=colour)
         if abs(after - before) > 4:
             axes.annotate(
-                f"{before:.0f}%", (before, place), (0, 9), textcoords="offset points", ha="center", color=_SOFT
+                f"{before:.1f}%", (before, place), (0, 9), textcoords="offset points", ha="center", color=_SOFT
             )
     axes.set_yticks(range(len(kept)), [one_line(one.name, 40) for one in reversed(kept)])
-    axes.set(
-        xlim=(-2, 102), ylim=(-0.5, len(kept) - 0.2), xlabel=words("cases passed, %: baseline (grey) to candidate")
-    )
+    told = words("cases passed, %: baseline (grey) to candidate")
+    if apart:
+        told = words("cases passed, %: baseline (grey) to candidate, root (upright line)")
+    axes.set(xlim=(-2, 102), ylim=(-0.5, len(kept) - 0.2), xlabel=told)
     _bare(axes)
 
 
@@ -99,7 +102,8 @@ def _training(figure: Figure, curve: Training | None, words: Words) -> None:
         loss.annotate(words("validation"), curve.validation[-1], (5, 5), textcoords="offset points", color=_FAIL)
     rate.plot(steps, [update.rate for update in curve.updates], color=_VOID, linewidth=1.5)
     norm.plot(steps, [update.norm for update in curve.updates], color=_VOID, linewidth=1.5)
-    rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=False)
+    # Each number whole: a power of ten that stands apart from the axis is overlooked.
+    rate.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for number, step in marks(curve):
         for axes in (loss, rate, norm):
             axes.axvline(step, color=_FAIL, linewidth=1, linestyle=(0, (3, 3)))

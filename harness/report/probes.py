@@ -24,10 +24,14 @@ _MEANING = {
     "asked together": "how many were under way at once",
 }
 
+#: Units in one word, beside a change.
+_UNITS = {"nats per token": "nats", "nats per token, from the base": "nats"}
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeRow:
-    """One probe of one set. `tone` is better, worse or even, judged by the interval of the change."""
+    """One probe of one set. `tone` is better, worse or even, by the interval of the change; only an alarm has one.
+    `aside` is the same change in another unit."""
 
     set: str
     probe: str
@@ -40,6 +44,7 @@ class ProbeRow:
     root: str
     change: str
     tone: str
+    aside: str = ""
 
 
 def probe_rows(of: SetResult, words: Words) -> list[ProbeRow]:
@@ -50,20 +55,30 @@ def probe_rows(of: SetResult, words: Words) -> list[ProbeRow]:
 def _row(of: SetResult, probe: Probe, words: Words) -> ProbeRow:
     share = probe.unit.startswith("share")
     versus = probe.baseline if probe.baseline is not None else probe.root
-    told, tone = ("", "even") if versus is None else _change(probe, versus, share)
+    told, tone = ("–", "even") if versus is None else _change(probe, versus, share, words)
+    unit = "nats per token" if probe.probe == "kl" else probe.unit
     return ProbeRow(
         set=visible(of.name),
         probe=visible(probe.probe),
         meaning=words(_MEANING[probe.probe]) if probe.probe in _MEANING else "",
         alarm=probe.role == "alarm",
-        unit=visible(words(probe.unit)),
+        unit=visible(words(unit)),
         n=f"{len(probe.cases):,}",
         candidate=_mean(probe.candidate, share),
         baseline=_mean(probe.baseline, share),
         root=_mean(probe.root, share),
         change=told,
-        tone=tone,
+        # What only informs can fail nothing, and looks like it.
+        tone=tone if probe.role == "alarm" else "even",
+        aside=_perplexity(probe, versus, words),
     )
+
+
+def _perplexity(probe: Probe, versus: tuple[float, ...] | None, words: Words) -> str:
+    if probe.probe != "prose_nll" or versus is None or not versus:
+        return ""
+    change = math.fsum(c - b for c, b in zip(probe.candidate, versus, strict=True)) / len(versus)
+    return words("perplexity × {times}", times=f"{math.exp(change):.3f}")
 
 
 def _mean(values: tuple[float, ...] | None, share: bool) -> str:
@@ -73,15 +88,14 @@ def _mean(values: tuple[float, ...] | None, share: bool) -> str:
     return percent(mean) if share else value(mean)
 
 
-def _change(probe: Probe, versus: tuple[float, ...], share: bool) -> tuple[str, str]:
+def _change(probe: Probe, versus: tuple[float, ...], share: bool, words: Words) -> tuple[str, str]:
     differences = [c - b for c, b in zip(probe.candidate, versus, strict=True)]
     if len(differences) < 2:
-        return "", "even"
+        return "–", "even"
     interval = mean_interval(differences)
     shown = change if share else signed
-    told = f"{shown(interval.estimate)} ({shown(interval.low)} … {shown(interval.high)})"
-    if probe.probe == "prose_nll":
-        told += f", perplexity × {math.exp(interval.estimate):.3f}"
+    unit = words("points") if share else visible(words(_UNITS.get(probe.unit, probe.unit)))
+    told = f"{shown(interval.estimate)} {unit} ({shown(interval.low)} … {shown(interval.high)})"
     if interval.low <= 0 <= interval.high:
         return told, "even"
     # Answers of another length are different, neither better nor worse.

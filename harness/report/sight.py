@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.record import RunRecord
+from harness.report.numbers import signs
 from harness.report.visible import visible
 from harness.report.words import Words
-from harness.verdict import SetVerdict, Verdict, number, points, up
+from harness.verdict import SetVerdict, Verdict, points, up
 
 #: A set that both models pass (or miss) to this share can hardly show a change.
 SATURATED = 0.98
@@ -35,7 +37,8 @@ def sights(verdict: Verdict) -> tuple[Sight, ...]:
             set=visible(one.name),
             n=f"{one.n:,}",
             points=points(up(min(1.0, one.sees or 0.0))),
-            cases=number(round(min(1.0, one.sees or 0.0) * one.n, 1)),
+            # A part of a case cannot be lost.
+            cases=f"{math.ceil(min(1.0, one.sees or 0.0) * one.n - 1e-9):,}",
             share=round(100 * min(1.0, one.sees or 0.0), 1),
         )
         for one in sorted(seen, key=lambda one: one.sees or 0.0)
@@ -46,7 +49,7 @@ def warnings_of(record: RunRecord, verdict: Verdict, words: Words) -> tuple[str,
     """Waivers, the gate's notes, saturated sets, and a noise floor that is missing."""
     return (
         *(visible(use.told) for use in verdict.waivers),
-        *(visible(note) for note in verdict.notes),
+        *(visible(signs(note)) for note in verdict.notes),
         *_saturated(verdict, words),
         *_noise(record, words),
     )

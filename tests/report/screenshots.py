@@ -22,7 +22,7 @@ PICTURES = (
     ("report-why.png", "", "#why", 1000, 900, "light"),
     ("report-worse.png", "#cases?show=regressed&case=retention/refusals/use-stolen-card", "#list li.open", 1000, 900,
      "light"),
-    ("report-judge.png", "#sight", "#sight", 1000, 900, "light"),
+    ("report-judge.png", "#judge", "#judge", 1000, 900, "light"),
     ("report-data.png", "#changes", "#changes", 1000, 900, "light"),
     ("report-phone.png", "", "", 390, 780, "dark"),
 )  # fmt: skip

@@ -225,7 +225,7 @@ def test_the_same_record_gives_the_same_page() -> None:
 def test_a_verdict_under_another_policy_names_both() -> None:
     record = run(golden("general", many("general", 30)))
     page = build_page(record, decide(record, GatePolicy(margin=0.2)), {})
-    assert dict(page.facts)["policy of the run"] == record.policy_digest
+    assert dict(page.facts)["policy digest, as the run wrote it"] == record.policy_digest
 
 
 # Numbers and texts

@@ -68,7 +68,7 @@ function answersOf(line, detail) {
       ...roles.map((role, i) => column(role, line, detail.answers[role], at, sides && sides[i], detail.sent[role])));
     const notes = [];
     if (roles.length === 2 && texts[0] === texts[1]) notes.push(say("Both gave the very same answer."));
-    if (both && !sides) notes.push(say("The two have too little in common for marks."));
+    if (both && !sides) notes.push(say("Hardly a word is the same in both, so none is marked."));
     if (both && sides) notes.push(say("Words that differ are marked."));
     box.replaceChildren(pair, el("p", { class: "facts" }, notes.join(" ")));
     if (samples > 1) {
