@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import msgspec
 
 from harness.errors import ReviewError
 from harness.review.kept import kept_as
-from harness.review.seal import FOLDER, KEY_ENDING, REPLACED
+from harness.review.seal import FOLDER, KEY_ENDING, REPLACED, names_form
 from harness.review.sending import FORMS, LABELS_FILE
 
 
@@ -67,8 +68,10 @@ def _moved(home: Path, now: datetime.datetime, files: Sequence[Path]) -> Path | 
 def find_replaced(reports: Path, form: str) -> Replaced | None:
     """The export that sent out a form of this code and was replaced; None where no run below `reports` had one."""
     for file in sorted(reports.glob(f"*/{FOLDER}/{REPLACED}*/*{KEY_ENDING}")):
-        # The code is 12 drawn letters; even a damaged key tells whose it was.
-        if form.encode() in file.read_bytes():
+        # Even a damaged key tells whose it was; one that cannot be read at all tells nothing.
+        with contextlib.suppress(OSError):
+            if not names_form(file, form):
+                continue
             name, day = file.name.removesuffix(KEY_ENDING), file.parent.name.removeprefix(REPLACED)
             answers = file.parent / kept_as(name)
             return Replaced(

@@ -7,6 +7,7 @@ what comes back is matched by it, and a key that was changed afterwards no longe
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Literal
@@ -145,11 +146,32 @@ def keys_in(folder: Path) -> list[Key]:
 
 
 def find_key(reports: Path, form: str) -> tuple[Path, Key] | None:
-    """The run's folder and key that has a form of this code; None where no run below `reports` has."""
+    """The run's folder and key that has a form of this code; None where no run below `reports` has.
+
+    Raises ReviewError where that key is damaged, and where it may be one that cannot be read.
+    """
+    closed: list[tuple[Path, OSError]] = []
     for file in sorted(reports.glob(f"*/{FOLDER}/*{KEY_ENDING}")):
-        # A damaged key of another run is no reason to refuse this one.
-        if form.encode() in file.read_bytes():
-            key = read_key(file)
-            if key.form(form) is not None:
-                return file.parent.parent, key
+        try:
+            # A damaged key of another run is no reason to refuse this one.
+            if names_form(file, form):
+                return file.parent.parent, read_key(file)
+        except OSError as error:
+            closed.append((file, error))
+    if closed:
+        locked, why = closed[0]
+        raise ReviewError(
+            f"{locked}: cannot be read ({why.strerror}), and no other key has form {form}. Mend its rights."
+        )
     return None
+
+
+def names_form(file: Path, form: str) -> bool:
+    """Did a form of this code go out with the key in `file`? A damaged key is asked by its text."""
+    data = file.read_bytes()
+    if form.encode() not in data:
+        return False
+    try:
+        return read_key(file).form(form) is not None
+    except ReviewError:
+        return f'"code": {json.dumps(form)}'.encode() in data

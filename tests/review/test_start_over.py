@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from reviewed import RUN, answered, project, run
 from harness.cli.main import run as harness
 from harness.record import read_record
 from harness.review.kept import read_review, review_for
+from harness.review.returned import _Saved, _signature
 
 EXPORT = ["review", "export", RUN, "--reviewers", "ana,ben", "--cases", "20", "--overlap", "50%", "--seed", "7"]
 AGAIN = ["review", "export", RUN, "--reviewers", "ana,cleo", "--cases", "20", "--overlap", "100%", "--replace"]
@@ -124,6 +126,47 @@ def test_answers_of_an_earlier_export_are_refused_with_when_it_was_replaced_and_
     assert harness(["review", "import", str(old)]) == 4
     assert f"reports/{RUN}/review/{aside(imported).name}/review.json" in capsys.readouterr().err
     assert read_review(imported) is None
+
+
+def renamed(file: Path, form: str) -> Path:
+    """The file with another form's code, signed as a page would."""
+    table = json.loads(file.read_text(encoding="utf-8")) | {"form": form, "digest": ""}
+    table["digest"] = _signature(_Saved(**table))
+    file.write_text(json.dumps(table), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_only_a_forms_own_code_makes_it_one_of_an_earlier_export(imported, capsys, damaged):
+    old = answered(imported, "ben", better)
+    code = json.loads(old.read_text(encoding="utf-8"))["form"]
+    harness(AGAIN)
+    key = aside(imported) / "review.key.json"
+    if damaged:
+        key.write_bytes(key.read_bytes()[:-30])
+    for form in ("", "review", "ben", code[:-1]):
+        capsys.readouterr()
+        assert harness(["review", "import", str(renamed(old, form))]) == 4
+        told = capsys.readouterr().err
+        assert "another project or run" in told
+        assert "earlier export" not in told
+    assert harness(["review", "import", str(renamed(old, code))]) == 4
+    assert f"made for an earlier export of run {RUN}" in capsys.readouterr().err
+
+
+def test_a_key_that_cannot_be_read_stops_nobody_else_and_is_named_where_it_may_be_the_one(imported, capsys):
+    old, mine = answered(imported, "ben", better), answered(imported, "ana", better)
+    (imported / "review" / "a.key.json").mkdir()
+    assert harness(["review", "import", str(mine)]) != 4
+    (imported / "review" / "replaced-20260101-000000" / "a.key.json").mkdir(parents=True)
+    harness(AGAIN)
+    capsys.readouterr()
+    assert harness(["review", "import", str(old)]) == 4
+    told = capsys.readouterr().err
+    assert "a.key.json: cannot be read (Is a directory), and no other key has form" in told
+    (imported / "review" / "a.key.json").rmdir()
+    assert harness(["review", "import", str(old)]) == 4
+    assert f"made for an earlier export of run {RUN}" in capsys.readouterr().err
 
 
 def test_nothing_is_harvested_of_answers_that_were_set_aside(imported, capsys):
