@@ -35,7 +35,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one model was made. `recipe` has dotted keys; `findings` are the diagnosis of the curve; `validation` are
-    (update, loss)."""
+    (update, loss). `recipe_file` is empty where nobody told."""
 
     label: str
     recipe: dict[str, str]
@@ -48,6 +48,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     findings: tuple[str, ...] = ()
     seconds: float = 0.0
     device: str = ""
+    recipe_file: str = ""
 
 
 class RowChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -101,6 +102,7 @@ def training_of(label: str, table: Mapping[str, Any]) -> Training:
         findings=tuple(str(one) for one in _listed(table.get("findings"))),
         seconds=_number(table.get("seconds")),
         device=str(table.get("device", "")),
+        recipe_file=str(table.get("recipe_file", "")),
     )
 
 

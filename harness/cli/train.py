@@ -108,7 +108,7 @@ def train(
                     display.note(f"harness: {stopped}")
                     return INTERRUPTED
             if _is_main_process():
-                version = _register(registry, loaded, base, made)
+                version = _register(registry, loaded, _from(recipe, project.root), base, made)
                 shutil.rmtree(folder, ignore_errors=True)
     elif _is_main_process():
         click.echo(f"recipe and data are unchanged: {version.label} is reused (--restart trains it again)")
@@ -155,8 +155,15 @@ def summary(recipe: Recipe, prepared: Prepared) -> str:
     return "\n".join(lines)
 
 
-def _register(registry: Registry, recipe: Recipe, base: ModelRef, made: Trained) -> ModelVersion:
-    version = registry.add(recipe.name, made.adapter, made.training)
+def _from(recipe: Path, root: Path) -> str:
+    """The recipe's file as it is named from the project's root, where it lies below it."""
+    whole = recipe.resolve()
+    return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else str(recipe)
+
+
+def _register(registry: Registry, recipe: Recipe, file: str, base: ModelRef, made: Trained) -> ModelVersion:
+    # Whoever reads why a candidate was blocked wants to know what to change.
+    version = registry.add(recipe.name, made.adapter, {**made.training, "recipe_file": file})
     facts = made.training
     click.echo(
         f"trained {facts['steps']} steps in {facts['seconds']:.0f} s, {facts['tokens_per_second']:.0f} tokens/s, "

@@ -201,7 +201,9 @@ def _blind(sets: Sequence[PairedSet], policy: GatePolicy) -> Iterator[str]:
         f"{plural(len(small.cases), 'question')}, may lose more than its share, up to what its own alarm notices. "
         "Where that is too much, give the set a bar of its own: margins in [tool.harness.gate]."
     )
-    yield "And nothing was learned about what no question asks."
+    yield (
+        "And what no question of these sets asks for was not looked at: it may be lost, and this run would not show it."
+    )
 
 
 def _slices(sets: Sequence[PairedSet]) -> Iterator[str]:

@@ -162,11 +162,12 @@ def _next_training(record: RunRecord, verdict: Verdict, words: Words) -> tuple[t
             "example (docs/training.md, Forgetting, and replay), and train again",
             share=percent(rows.get("replay", 0) / learned),
         )
+    file = "" if training is None else training.recipe_file
     name = "" if training is None else training.recipe.get("name", "")
-    if name:
+    if name and not file:
         why += words("; RECIPE is the file of the recipe whose name is {name}", name=visible(name))
     return (
-        (why, "harness train RECIPE"),
+        (why, f"harness train {visible(shlex.quote(file)) if file else 'RECIPE'}"),
         (
             words("Then gate what it made; harness train does so by itself, and nothing is generated twice"),
             "harness gate",

@@ -141,6 +141,16 @@ def test_a_forgetful_training_is_told_to_try_replay(replay: int, said: str) -> N
     assert "RECIPE is the file of the recipe whose name is mine" in steps[0][0]
 
 
+def test_a_recipe_whose_file_is_known_is_named_by_it() -> None:
+    record = trained(0)
+    assert record.lineage is not None
+    assert record.lineage.candidate is not None
+    known = msgspec.structs.replace(record.lineage.candidate, recipe_file="recipes/my own.yaml")
+    steps = page_of(msgspec.structs.replace(record, lineage=Lineage(candidate=known))).next_steps
+    assert steps[0][1] == "harness train 'recipes/my own.yaml'"
+    assert "RECIPE" not in steps[0][0]
+
+
 def test_the_command_can_be_typed_again(blocked: RunRecord) -> None:
     assert page_of(blocked).command == (
         "pytest suites/ --model=triage-no-replay@1 --baseline=smollm2 --store-only -q -p no:cacheprovider"

@@ -19,7 +19,7 @@ def test_a_blocked_run_opens_on_what_got_worse(reader: Reader, english: str) -> 
     page = reader.open(english)
     assert page.locator(".word").inner_text() == "FAIL"
     assert "must not ship" in page.locator("h1").inner_text()
-    assert page.locator("#groups [aria-pressed=true]").inner_text().startswith("regressed")
+    assert page.locator("#groups [aria-pressed=true]").inner_text().startswith("got worse")
     assert total(page) > 100
     assert page.locator("article.first").count() == 5
 

@@ -77,9 +77,9 @@ def test_a_case_that_a_reason_names_opens_and_the_rest_is_a_list(reader: Reader,
 
 def test_the_heading_says_which_filters_are_on(reader: Reader, english: str) -> None:
     page = reader.open(english)
-    assert page.locator("#count").inner_text() == "244 of 697 cases · regressed"
+    assert page.locator("#count").inner_text() == "244 of 697 cases · got worse"
     page.select_option("#f-set", "retention/choices")
-    assert page.locator("#count").inner_text() == "76 of 697 cases · regressed · retention/choices"
+    assert page.locator("#count").inner_text() == "76 of 697 cases · got worse · retention/choices"
 
 
 def test_the_list_is_bounded_and_what_follows_it_can_be_reached(reader: Reader, english: str) -> None:

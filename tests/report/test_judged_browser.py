@@ -26,7 +26,7 @@ def address(tmp_path: Path) -> str:
 
 def test_the_list_opens_on_the_pairs_that_were_lost(reader: Reader, address: str) -> None:
     page = reader.open(address)
-    assert page.locator("#groups [aria-pressed=true]").inner_text().startswith("regressed")
+    assert page.locator("#groups [aria-pressed=true]").inner_text().startswith("got worse")
     assert rows(page) == [f"refund-{i:02}" for i in range(12)]
     assert not page.locator("#sets").count()
 

@@ -59,6 +59,7 @@ def test_a_recipe_becomes_the_candidate_and_an_unchanged_one_is_reused(
     assert version.label == "tiny@1"
     assert version.training is not None
     assert version.training["rows"]["replay"] == 3
+    assert version.training["recipe_file"] == "recipes/tiny.yaml"
     assert version.training["recipe"]["optim"]["lr"] == 0.01
     assert (version.adapter / "loss.svg").is_file()
     assert (version.folder / "rows.jsonl.gz").is_file()

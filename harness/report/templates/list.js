@@ -36,6 +36,7 @@ let open = -1;
 // The case that was open last: keys go on from it.
 let last = -1;
 
+const fateOf = (line) => say({ regressed: "got worse", improved: "got better" }[line.fate] || line.fate);
 const nameOf = (line) => `${line.set}/${line.case}`;
 
 function readAddress() {
@@ -126,7 +127,7 @@ function countShown() {
 function row(i) {
   const line = index.cases[i];
   const button = el("button", { type: "button", class: "row", "aria-expanded": "false" },
-    el("span", { class: `fate ${line.fate}`, title: say(line.fate), "aria-label": say(line.fate) }, MARKS[line.fate]),
+    el("span", { class: `fate ${line.fate}`, title: fateOf(line), "aria-label": fateOf(line) }, MARKS[line.fate]),
     el("span", { class: "id" }, el("bdi", {}, line.case), el("small", {}, el("bdi", {}, line.set))),
     el("span", { class: "gist" }, el("bdi", {}, line.gist || line.asked)));
   for (const [key, word] of [["cut_off", "cut off"], ["unstable", "unstable"], ["waived", "waived"],
