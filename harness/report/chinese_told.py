@@ -68,4 +68,12 @@ TOLD: dict[str, str] = {
     "{points} points, {cases} of {n} cases": "{points} 个百分点，即 {n} 个用例中的 {cases} 个",
     "{shown} of these rows: the first of each kind": "其中 {shown} 行：每类的前几行",
     "{worse} worse, {better} better": "{worse} 变差，{better} 变好",
+    "What these words mean": "这些词的意思",
+    "a set on which the candidate is worse than chance explains": "候选变差到难以归于偶然的用例集",
+    "a set that must not get worse; a target must get better": "不许变差的用例集；目标则必须变好",
+    "guard sets that ask for what the base model could do before": "考查基座模型原有能力的守护用例集",
+    "a check that must pass, always": "任何时候都必须通过的检查",
+    "bleed": "格式外溢（bleed）",
+    "the base model without any adapter": "不带任何适配器的基座模型",
+    "a change of a share in percent: from 75% to 51% is −24 points": "比例（百分数）的变化：从 75% 到 51% 是 −24 个百分点",
 }

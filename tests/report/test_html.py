@@ -341,3 +341,8 @@ def test_texts_of_another_run_are_refused(tmp_path: Path) -> None:
     (other / "texts.json.gz").replace(tmp_path / "texts.json.gz")
     with pytest.raises(RecordError, match="not the texts"):
         write_report(tmp_path)
+
+
+def test_the_words_of_a_verdict_are_explained_below_its_reasons(page: str) -> None:
+    asked = "FAIL" in page.split("<title>")[1].split("</title>")[0]
+    assert not asked or "a set that must not get worse; a target must get better" in page
