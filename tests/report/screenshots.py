@@ -47,6 +47,10 @@ def take(browser: Any, address: str, place: str, what: str, width: int, height: 
     page.wait_for_selector(READY)
     if "case=" in place:
         page.wait_for_selector("#list li.open .body")
+    if what:
+        # What stays in view would lie over the picture, and a focused row has a frame that the picture cuts.
+        page.evaluate("for (const one of document.querySelectorAll('nav, #top')) one.hidden = true")
+        page.evaluate("document.activeElement.blur()")
     picture = page.locator(what).screenshot() if what else page.screenshot()
     context.close()
     return bytes(picture)
