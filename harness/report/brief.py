@@ -36,7 +36,8 @@ def brief(record: RunRecord, verdict: Verdict, words: Words) -> tuple[str, ...]:
         (words("It got better. Cases passed: {sets}."), [one for one in better if not one.target]),
     )
     sentences = [told.format(baseline=baseline, sets=_named(sets, words)) for told, sets in said if sets]
-    if compared and not worse:
+    # Where a run is too small to say, "not clearly worse" would sound like a word of praise.
+    if compared and not worse and verdict.status == "PASS":
         nothing = words("On no set is it clearly worse than {baseline}.", baseline=baseline)
         sentences.insert(0, nothing)
     bled = [told for of in record.sets for told in _bled(of)]

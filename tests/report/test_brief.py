@@ -55,6 +55,12 @@ def test_where_nothing_is_lost_for_certain_the_page_says_so() -> None:
     assert page_of(record).brief == ("On no set is it clearly worse than triage@2 (adapter off).",)
 
 
+def test_too_few_cases_are_no_praise() -> None:
+    record = run(golden("general", many("general", 60, fell=3)))
+    assert decide(record, record.policy).status == "INCONCLUSIVE"
+    assert page_of(record).brief == ()
+
+
 def test_without_a_comparison_nothing_is_said_of_one() -> None:
     record = run(golden("general", many("general", 40)), baseline=None, root=None)
     assert brief(record, decide(record, record.policy), Words()) == ()
