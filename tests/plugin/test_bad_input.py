@@ -94,7 +94,9 @@ def told_once(project, result, sentence: str) -> None:
     assert text.count("ERROR at setup") == 1
     assert "\n6 more tests ended by an error that is told below\n" in text
     assert len([line for line in text.splitlines() if line.startswith("ERROR suites")]) == 1
-    assert text.count(f"{sentence}\n") == 1
+    told = [line for line in text.splitlines() if line.endswith(sentence)]
+    # In CI, pytest's short summary is not cut.
+    assert len([line for line in told if not line.startswith("ERROR suites")]) == 1
     assert "INVALID      complete  7 errors, all the same" in text
     # Nothing of it is a finding about the model.
     assert "could not be written" not in text
