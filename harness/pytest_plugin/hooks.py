@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.answers import Answer
 from harness.ci.github import on_github
 from harness.config import HarnessConfig, Project
 from harness.errors import Advisory, HarnessError, Inconclusive, Invalid
@@ -169,8 +168,6 @@ class LaneHooks:
                 report.user_properties += properties
                 # JUnit's file is written from the report of the teardown, which has those of the item.
                 item.user_properties += properties
-            if report.failed and (said := _said(call)):
-                told["said"] = said
             callspec = getattr(item, "callspec", None)
             if callspec is not None and not WHOLE_SET.isdisjoint(callspec.params):
                 told["whole"] = True
@@ -309,15 +306,6 @@ def _status_of(item: pytest.Item, report: pytest.TestReport, call: pytest.CallIn
         # A test of an answer that crashes has measured nothing: trouble of the suite, not a fault of the model.
         return "error" if report.outcome == "failed" else None
     return str(outcome.status) if outcome.status in ("missed", "unstable") else None
-
-
-def _said(call: pytest.CallInfo[None]) -> list[str]:
-    """The whole sentences of the answers that an `assert` may have refused: pytest's own message has a cut one."""
-    if call.excinfo is None or not isinstance(call.excinfo.value, AssertionError):
-        return []
-    # What was asked is still in the test's frame, if only as a temporary of pytest's rewriting.
-    kept = call.excinfo.traceback[-1].frame.f_locals.values()
-    return [value.reason for value in kept if isinstance(value, Answer) and value.status == "FAIL"]
 
 
 def _retell(report: pytest.TestReport, call: pytest.CallInfo[None], status: str) -> None:

@@ -133,7 +133,7 @@ class RunResults:
             self._errors.append(_answer(report, "INVALID"))
         elif report.failed:
             self.failed += 1
-            self._answers.append(_answer(report, "FAIL", told.get("said", ())))
+            self._answers.append(_answer(report, "FAIL"))
         elif report.skipped and "golden" in report.keywords:
             # A case that was not asked is a missing one, whoever skipped it; only a waiver excuses.
             self._errors.append(_answer(report, "INVALID"))
@@ -385,7 +385,7 @@ def _relative(path: Path, root: Path) -> str:
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
-def _answer(report: pytest.TestReport, status: Status, said: Iterable[str] = ()) -> SuiteAnswer:
+def _answer(report: pytest.TestReport, status: Status) -> SuiteAnswer:
     crash = getattr(report.longrepr, "reprcrash", None)
     if isinstance(report.longrepr, tuple):
         reason = report.longrepr[2]
@@ -395,8 +395,6 @@ def _answer(report: pytest.TestReport, status: Status, said: Iterable[str] = ())
     head, _, rest = reason.strip().partition("\n")
     if rest.lstrip().startswith("+  where"):
         reason = head.removeprefix("AssertionError: ").removeprefix("assert ").removeprefix("FAIL: ")
-        # Beyond 240 characters pytest leaves out the middle, and with it the numbers.
-        reason = next((whole for whole in said if whole[:100] == reason[:100]), reason)
     return SuiteAnswer(test=report.nodeid, status=status, reason=reason.strip()[:2000])
 
 

@@ -71,12 +71,3 @@ def test_a_metric_that_crashes_is_an_error_and_never_a_score(topics):
     result.stdout.fnmatch_lines(["*metric 'gone/gone.py' cannot be loaded*"])
     assert result.ret == 11
     assert [e.status for e in topics.record().errors] == ["INVALID"]
-
-
-@pytest.mark.parametrize("options", [("-n2",), ("-n0",)], ids=["workers", "alone"])
-def test_a_long_answer_of_a_suite_is_kept_whole(topics, options):
-    told = "retention/choices 139 -> 81 of 205, " * 12
-    suite = SUITE.replace("assert scores.macro_f1().not_worse()", f"assert Answer(status='FAIL', reason={told!r})")
-    topics.write("suites/test_topics.py", f"from harness.answers import Answer\n{suite}")
-    topics.run("suites", f"--model={topics.model('cand')}", f"--baseline={topics.model('base')}", *options)
-    assert told.strip() in [answer.reason for answer in topics.record().answers]
