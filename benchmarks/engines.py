@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,11 @@ from machine import save, versions
 from harness.config import VllmConfig
 from harness.generation import GenerationPlan, case_requests, run
 from harness.golden import load_golden_set
-from harness.models import Model, Request, Sampling, opening
+from harness.models import Request, Sampling
+from harness.models.opening import OpenModels
 from harness.models.refs import ModelRef, resolve
-from harness.models.vllm.engine import PROCESS, LoadedEngine
+from harness.models.vllm.asking import VllmModel
+from harness.models.vllm.engine import PROCESS
 from harness.models.vllm.preflight import engine_arguments
 from harness.store import Store
 
@@ -59,24 +61,19 @@ def questions(count: int) -> list[Request]:
 
 def ours(ref: ModelRef) -> Round:
     """A cold run as the plugin makes it: plan, ask, store; over an engine that is loaded already."""
-    engine = LoadedEngine([ref])
-    model = engine.model(ref)
-
-    def loaded(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
-        for one in refs:
-            yield one, model
-
-    opening._OPEN["vllm"] = loaded
+    models = OpenModels()
+    _, model = next(models.open([ref]))
+    assert isinstance(model, VllmModel), model
 
     def once(requests: Sequence[Request]) -> tuple[float, list[str], int]:
-        engine._llm.reset_prefix_cache()
+        model._llm.reset_prefix_cache()
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
             plan = GenerationPlan()
             for request in requests:
                 plan.ask(ref, request)
             with Store(Path(folder) / "store.sqlite") as store:
-                answers = run(plan, store)
+                answers = run(plan, store, models=models)
             seconds = time.perf_counter() - started
         responses = [answers.response(ref, request) for request in requests]
         return seconds, [one.text for one in responses], sum(one.completion_tokens for one in responses)

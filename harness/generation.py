@@ -12,7 +12,7 @@ import msgspec
 from harness.errors import ConfigError, GenerationError, HarnessError
 from harness.golden import GoldenCase
 from harness.models import Model, Request, Response, Sampling, ScoreRequest, ScoringModel, TokenScores
-from harness.models.opening import loading_order, open_models
+from harness.models.opening import OpenModels, loading_order, open_models
 from harness.models.refs import ModelRef
 from harness.models.thinking import Thinking, judged
 from harness.spending import Bill
@@ -147,12 +147,14 @@ def run(
     max_cost: float | None = None,
     thinking: Thinking = "keep",
     on_progress: Callable[[Progress], None] | None = None,
+    models: OpenModels | None = None,
 ) -> Answers:
     """Answer everything in the plan: from the store where it is there, else each model once with all its
     misses.
 
     Answers are written to the store as they finish, so an interrupted run repeats at most the batch in
-    flight. A model with nothing missing is not loaded. Raises GenerationError when an engine fails, when
+    flight. A model with nothing missing is not loaded; what was loaded is freed at the end, unless the caller holds
+    `models` open for its next run. Raises GenerationError when an engine fails, when
     `store_only` and something is missing, or once new answers have cost `max_cost`; Ctrl-C passes through.
     """
     responses = store.responses(plan.requests)
@@ -167,7 +169,7 @@ def run(
     loaded: list[str] = []
     by_ref = {job.ref: job for job in jobs}
     order = loading_order([job.ref for job in jobs])
-    opened = open_models(order)
+    opened = open_models(order) if models is None else models.open(order)
     try:
         for ref in order:
             job = by_ref[ref]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 
@@ -16,6 +17,7 @@ from harness.judges.refs import JudgeRef
 from harness.judges.replay import read_recorded
 from harness.judges.replies import read_reply
 from harness.models import Request, Sampling, ScoreRequest
+from harness.models.opening import OpenModels
 from harness.models.refs import ModelRef
 from harness.store import Store
 
@@ -45,23 +47,27 @@ def judge_pairs(
     on_progress: Callable[[Progress], None] | None = None,
     identical_too: bool = False,
     replica: int = 0,
+    models: OpenModels | None = None,
 ) -> Judged:
     """Judge every pair in both orders: each judge once with all of them, then once more those it left unread.
 
     Answers that are the same after normalisation tie without a call, unless `identical_too`. `replica` above 0 asks
-    once more what was asked. Raises GenerationError as `generation.run` does.
+    once more what was asked. `models` stay open, for what the caller asks next. Raises GenerationError as
+    `generation.run` does.
     """
-
-    def answer(plan: GenerationPlan) -> Answers:
-        if store is None:
-            raise ValueError("a model judge needs a store")
-        return run(plan, store, store_only=store_only, max_cost=max_cost, on_progress=on_progress)
 
     open_ = [pair for pair in pairs if identical_too or not same_answer(pair)]
     said: list[list[Judgement]] = []
-    batches = _Batches(answer)
     asked = [_Questions(one, open_, replica) for one in judge.judges if one.kind == "model"]
-    batches.ask(asked)
+    with OpenModels() if models is None else contextlib.nullcontext(models) as opened:
+
+        def answer(plan: GenerationPlan) -> Answers:
+            if store is None:
+                raise ValueError("a model judge needs a store")
+            return run(plan, store, store_only=store_only, max_cost=max_cost, on_progress=on_progress, models=opened)
+
+        batches = _Batches(answer)
+        batches.ask(asked)
     of_model = {id(questions.judge): questions for questions in asked}
     for one in judge.judges:
         questions = of_model.get(id(one))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.metadata
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,7 @@ from harness.judges.judgement import CardLine, HumanAgreement, JudgeCard, Judgem
 from harness.judges.probes import Material, Probe, ProbeName, make_probes, probes_digest
 from harness.judges.refs import JudgeRef
 from harness.judges.summary import MOST_UNREAD, summarise
+from harness.models.opening import OpenModels
 from harness.store import Store
 
 #: Least shares of what a judge must get right, and largest of what it may get wrong.
@@ -49,20 +51,28 @@ def calibrate(
         raise JudgeError(f"{judge.name}: {what} cannot be asked anything new, so it has no card. Name a model.")
     probes = make_probes(material)
     pairs = [pair for probe in probes.values() for pair in probe.pairs]
-    judged = judge_pairs(judge, pairs, store, identical_too=True, max_cost=max_cost, on_progress=on_progress)
     once_more = [
         pair for pair, of in zip(probes["planted"].pairs, probes["planted"].of, strict=True) if of == _REPEATED
     ]
-    again = judge_pairs(
-        judge, once_more, store, identical_too=True, max_cost=max_cost, on_progress=on_progress, replica=1
-    )
-    found = Outcomes(probes, judged.judgements, again.judgements)
-    lines = tuple(_lines(found, choice=any(one.mode == "choice" for one in judge.judges)))
     human: HumanAgreement | None = None
-    batches = [judged, again]
-    if labels:
-        human, said = agreement_with(judge, labels, store, max_cost=max_cost, on_progress=on_progress)
-        batches.append(said)
+    with OpenModels() as models:
+        ask = functools.partial(
+            judge_pairs,
+            judge,
+            store=store,
+            identical_too=True,
+            max_cost=max_cost,
+            on_progress=on_progress,
+            models=models,
+        )
+        batches = [ask(pairs), ask(once_more, replica=1)]
+        if labels:
+            human, said = agreement_with(
+                judge, labels, store, max_cost=max_cost, on_progress=on_progress, models=models
+            )
+            batches.append(said)
+    found = Outcomes(probes, batches[0].judgements, batches[1].judgements)
+    lines = tuple(_lines(found, choice=any(one.mode == "choice" for one in judge.judges)))
     return _card(judge, lines, human, batches, before, probes_digest(material))
 
 

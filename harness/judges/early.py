@@ -12,6 +12,7 @@ from harness.judges.asking import Judged, judge_pairs
 from harness.judges.judgement import Judgement
 from harness.judges.prompts import Pair
 from harness.judges.refs import JudgeRef
+from harness.models.opening import OpenModels
 from harness.stats.sequential import WinRateSequence
 from harness.store import Store
 
@@ -55,22 +56,24 @@ def judge_until_decided(
     sequence = WinRateSequence(null=0.5, alpha=alpha)
     judgements: list[Judgement] = []
     batches: list[Judged] = []
-    while len(judgements) < len(pairs) and sequence.decided is None:
-        many = max(_FIRST, len(judgements) // _SHARE)
-        chosen = [pairs[i] for i in order[len(judgements) : len(judgements) + many]]
-        spent = sum(one.cost or 0.0 for one in batches)
-        batch = judge_pairs(
-            judge,
-            chosen,
-            store,
-            max_cost=None if max_cost is None else max(0.0, max_cost - spent),
-            on_progress=on_progress,
-        )
-        batches.append(batch)
-        judgements += batch.judgements
-        for judgement in batch.judgements:
-            if judgement.score is not None:
-                sequence = sequence.update(judgement.score)
+    with OpenModels() as models:
+        while len(judgements) < len(pairs) and sequence.decided is None:
+            many = max(_FIRST, len(judgements) // _SHARE)
+            chosen = [pairs[i] for i in order[len(judgements) : len(judgements) + many]]
+            spent = sum(one.cost or 0.0 for one in batches)
+            batch = judge_pairs(
+                judge,
+                chosen,
+                store,
+                max_cost=None if max_cost is None else max(0.0, max_cost - spent),
+                on_progress=on_progress,
+                models=models,
+            )
+            batches.append(batch)
+            judgements += batch.judgements
+            for judgement in batch.judgements:
+                if judgement.score is not None:
+                    sequence = sequence.update(judgement.score)
     calls = sum(one.calls for one in batches)
     costs = [one.cost for one in batches if one.cost is not None]
     left = len(pairs) - len(judgements)

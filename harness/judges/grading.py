@@ -19,6 +19,7 @@ from harness.judges.prompts import Pair
 from harness.judges.refs import JudgeRef
 from harness.judges.rubric import Language, language_of
 from harness.models import Message, Request, Sampling
+from harness.models.opening import OpenModels
 from harness.stats.intervals import Interval, mean_interval
 from harness.store import Store
 
@@ -86,29 +87,30 @@ def grade_answers(
         raise JudgeError(f"{judge.name} ({judge.kind}) compares pairs and gives no grades. Name one model as judge.")
     found: dict[int, Grade] = {}
     calls, costs = 0, list[float]()
-    for again in (False, True):
-        wanted = [i for i in range(len(answers)) if i not in found or (again and found[i].grade is None)]
-        asked = {i: _request(judge, answers[i], again) for i in wanted}
-        plan = GenerationPlan()
-        for request, _ in asked.values():
-            plan.ask(model, request)
-        if not asked:
-            break
-        said: Answers = run(plan, store, max_cost=max_cost, on_progress=on_progress)
-        calls += said.stats.generated
-        costs += [] if said.stats.cost is None else [said.stats.cost]
-        for i, (request, shortened) in asked.items():
-            reply = said.response(model, request)
-            grade, fault = read_grade(reply.text)
-            found[i] = Grade(
-                case=answers[i].case,
-                judge=judge.digest,
-                grade=grade,
-                reason=reply.text.strip()[:_SHOWN],
-                fault=fault,
-                retried=again,
-                shortened=shortened,
-            )
+    with OpenModels() as models:
+        for again in (False, True):
+            wanted = [i for i in range(len(answers)) if i not in found or (again and found[i].grade is None)]
+            asked = {i: _request(judge, answers[i], again) for i in wanted}
+            plan = GenerationPlan()
+            for request, _ in asked.values():
+                plan.ask(model, request)
+            if not asked:
+                break
+            said: Answers = run(plan, store, max_cost=max_cost, on_progress=on_progress, models=models)
+            calls += said.stats.generated
+            costs += [] if said.stats.cost is None else [said.stats.cost]
+            for i, (request, shortened) in asked.items():
+                reply = said.response(model, request)
+                grade, fault = read_grade(reply.text)
+                found[i] = Grade(
+                    case=answers[i].case,
+                    judge=judge.digest,
+                    grade=grade,
+                    reason=reply.text.strip()[:_SHOWN],
+                    fault=fault,
+                    retried=again,
+                    shortened=shortened,
+                )
     grades = tuple(found[i] for i in range(len(answers)))
     read = [float(one.grade) for one in grades if one.grade is not None]
     mean = mean_interval(read) if len(read) > 1 else None

@@ -16,6 +16,7 @@ from harness.judges.asking import Judged, judge_pairs
 from harness.judges.judgement import HumanAgreement, Judgement
 from harness.judges.prompts import Pair
 from harness.judges.refs import JudgeRef
+from harness.models.opening import OpenModels
 from harness.stats.agreement import PpiMean, cohen_kappa, gwet_ac1, ppi_mean
 from harness.stats.alternative import FEWEST_PAIRS, FEWEST_PEOPLE, AlternativeAnnotator, alternative_annotator
 from harness.store import Store
@@ -85,6 +86,7 @@ def agreement_with(
     *,
     max_cost: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    models: OpenModels | None = None,
 ) -> tuple[HumanAgreement, Judged]:
     """Ask the judge about every pair, and compare its word with people's."""
     pairs: dict[str, Pair] = {}
@@ -100,7 +102,7 @@ def agreement_with(
                 criteria=row.criteria,
             ),
         )
-    judged = judge_pairs(judge, list(pairs.values()), store, max_cost=max_cost, on_progress=on_progress)
+    judged = judge_pairs(judge, list(pairs.values()), store, max_cost=max_cost, on_progress=on_progress, models=models)
     return compare_labels({j.case: j for j in judged.judgements}, labels), judged
 
 

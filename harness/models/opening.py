@@ -2,31 +2,78 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol
 
 from harness.errors import ModelError
 from harness.models import Model
 from harness.models.refs import ModelRef
 
 
-def loading_order(refs: Sequence[ModelRef]) -> list[ModelRef]:
-    """The order of `open_models`: as given, but refs that can share a loaded base follow each other."""
-    return [ref for group in _groups(refs) for ref in group]
+class Loaded(Protocol):
+    """What models on one base share while they are in memory."""
+
+    def model(self, ref: ModelRef) -> Model:
+        """The model of a ref that it was loaded for; good until the next is asked for."""
+
+    def close(self) -> None:
+        """Free the memory."""
+
+
+class OpenModels:
+    """Models for one run after another. The base that was loaded last stays in memory for the next run, until another
+    is needed or this is closed: a judge that is asked in several batches is loaded once."""
+
+    def __init__(self) -> None:
+        self._loaded: Loaded | None = None
+        self._refs: list[ModelRef] = []
+
+    def open(self, refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
+        """Each ref with its model, in `loading_order`; the one before is good no more, and only one base is ever in
+        memory.
+
+        Refs on one base (and device and dtype) share it: adapters are switched, and a ref without an adapter is the
+        base with adapters off. A ref with a model YAML is asked through it.
+        """
+        for group in _groups(refs):
+            loaded = self._load(group)
+            for ref in group:
+                model = loaded.model(ref)
+                yield ref, _through_yaml(ref, model) if ref.prompting else model
+
+    def close(self) -> None:
+        """Free what is in memory."""
+        loaded, self._loaded, self._refs = self._loaded, None, []
+        if loaded is not None:
+            loaded.close()
+
+    def __enter__(self) -> OpenModels:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _load(self, group: list[ModelRef]) -> Loaded:
+        if self._loaded is None or not _serves(self._refs, group):
+            self.close()
+            self._loaded = _LOAD[group[0].engine](group)
+            self._refs = group
+        return self._loaded
 
 
 def open_models(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
-    """Each ref with its model, loaded; the one before is freed first, so only one is ever in memory.
+    """The models of one run, as `OpenModels.open` gives them. Close the generator to free the last one early."""
+    with OpenModels() as models:
+        yield from models.open(refs)
 
-    Refs on one base (and device and dtype) share the loaded base: adapters are switched, and a ref without an
-    adapter is the base with adapters off. A ref with a model YAML is asked through it. Close the generator to free the
-    last one early.
-    """
-    for group in _groups(refs):
-        with contextlib.closing(_OPEN[group[0].engine](group)) as opened:
-            for ref, model in opened:
-                yield ref, _through_yaml(ref, model) if ref.prompting else model
+
+def loading_order(refs: Sequence[ModelRef]) -> list[ModelRef]:
+    """The order in which models are opened: as given, but refs that can share a loaded base follow each other."""
+    return [ref for group in _groups(refs) for ref in group]
 
 
 def _through_yaml(ref: ModelRef, model: Model) -> Model:
@@ -38,18 +85,39 @@ def _through_yaml(ref: ModelRef, model: Model) -> Model:
 def _groups(refs: Sequence[ModelRef]) -> list[list[ModelRef]]:
     groups: dict[tuple[str, ...], list[ModelRef]] = {}
     for ref in refs:
-        groups.setdefault((ref.engine, ref.base, ref.base_digest, ref.dtype, ref.device), []).append(ref)
+        groups.setdefault(_base(ref), []).append(ref)
     return list(groups.values())
 
 
-def _open_scripted(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
+def _base(ref: ModelRef) -> tuple[str, ...]:
+    return (ref.engine, ref.base, ref.base_digest, ref.dtype, ref.device)
+
+
+def _serves(loaded: Sequence[ModelRef], wanted: Sequence[ModelRef]) -> bool:
+    """Was the base loaded for all that these refs need? An engine must know its adapters when it starts."""
+    there = {(_base(ref), ref.adapter, ref.options) for ref in loaded}
+    return all((_base(ref), ref.adapter, ref.options) in there for ref in wanted)
+
+
+class _Separate:
+    """Models that share nothing."""
+
+    def __init__(self, make: Callable[[ModelRef], Model]) -> None:
+        self._make = make
+
+    def model(self, ref: ModelRef) -> Model:
+        return self._make(ref)
+
+    def close(self) -> None: ...
+
+
+def _scripted(refs: Sequence[ModelRef]) -> Loaded:
     from harness.models.scripted import ScriptedModel
 
-    for ref in refs:
-        yield ref, ScriptedModel.from_file(Path(ref.base))
+    return _Separate(lambda ref: ScriptedModel.from_file(Path(ref.base)))
 
 
-def _open_endpoint(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
+def _endpoint(refs: Sequence[ModelRef]) -> Loaded:
     try:
         from harness.models.openai import EndpointModel
     except ImportError as error:
@@ -57,11 +125,10 @@ def _open_endpoint(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]
             f"{refs[0].label}: asking a server needs the package aiohttp ({error}). "
             "Install it: pip install 'finetune-harness[openai]'"
         ) from error
-    for ref in refs:
-        yield ref, EndpointModel.of(ref)
+    return _Separate(EndpointModel.of)
 
 
-def _open_hf(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
+def _hf(refs: Sequence[ModelRef]) -> Loaded:
     try:
         from harness.models.hf import LoadedBase
     except ImportError as error:
@@ -69,31 +136,21 @@ def _open_hf(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
             f"{refs[0].label}: a local model needs torch and transformers ({error}). "
             "Install them: pip install 'finetune-harness[hf]'"
         ) from error
-    base = LoadedBase(refs[0])
-    try:
-        for ref in refs:
-            yield ref, base.model(ref)
-    finally:
-        base.close()
+    return LoadedBase(refs[0])
 
 
-def _open_vllm(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
+def _vllm(refs: Sequence[ModelRef]) -> Loaded:
     from harness.models.vllm.preflight import require_vllm
 
     require_vllm(refs[0].label)
     from harness.models.vllm.engine import LoadedEngine
 
-    engine = LoadedEngine(refs)
-    try:
-        for ref in refs:
-            yield ref, engine.model(ref)
-    finally:
-        engine.close()
+    return LoadedEngine(refs)
 
 
-_OPEN: dict[str, Callable[[Sequence[ModelRef]], Generator[tuple[ModelRef, Model]]]] = {
-    "scripted": _open_scripted,
-    "openai": _open_endpoint,
-    "hf": _open_hf,
-    "vllm": _open_vllm,
+_LOAD: dict[str, Callable[[Sequence[ModelRef]], Loaded]] = {
+    "scripted": _scripted,
+    "openai": _endpoint,
+    "hf": _hf,
+    "vllm": _vllm,
 }

@@ -192,13 +192,14 @@ def test_a_structured_judge_has_the_server_hold_the_form(tmp_path):
     assert found.judgements[0].first.reason == "B breaks off"
 
 
-def test_an_early_stop_goes_on_where_it_was_and_says_what_it_saved(tmp_path):
+def test_an_early_stop_goes_on_where_it_was_and_says_what_it_saved(tmp_path, loads):
     pairs = [pair(f"case {i}", "the longer one of them" if i % 4 else "x", "shorter one") for i in range(400)]
     with known.served_judge(longer) as (judge, server), Store(tmp_path / "s.sqlite") as store:
         first = judge_until_decided(judge, pairs, store, seed=3)
         asked = len(server.seen)
         again = judge_until_decided(judge, pairs, store, seed=3)
         assert len(server.seen) == asked == first.calls
+    assert len(loads) == 1, "a judge is loaded once for all looks, and not at all for what is known"
     assert first.sequence.decided == "above"
     assert len(first.judgements) < 100
     assert first.saved == 2 * (400 - len(first.judgements))

@@ -11,6 +11,7 @@ pytest.importorskip("aiohttp")
 from harness.errors import JudgeError
 from harness.judges.calibration import calibrate, card_lines
 from harness.judges.cards import read_card, unfit_because, write_card
+from harness.judges.human import LabelledPair
 from harness.judges.probes import load_material, make_probes, probes_digest
 from harness.judges.refs import resolve_judge
 from harness.judges.rubric import load_rubric
@@ -58,6 +59,17 @@ def test_a_fault_is_named(judging, faults, fit, tmp_path):
 )
 def test_a_single_fault_is_the_only_one_named(judging, only, tmp_path):
     assert set(card_of(judging, tmp_path).faults) == only
+
+
+def test_a_card_loads_its_judge_once_for_probes_repeats_and_peoples_labels(tmp_path, loads):
+    labels = [
+        LabelledPair(id=f"{i}", input="Why?", a=f"Because {i}.", b="No idea.", winner="a", rater=f"r{i % 2}")
+        for i in range(4)
+    ]
+    with known.served_judge(known.longer_wins) as (judge, _), Store(tmp_path / "store.sqlite") as store:
+        card = calibrate(judge, store, labels=labels)
+    assert card.human is not None
+    assert len(loads) == 1
 
 
 def test_a_second_card_asks_nothing_and_keeps_the_seconds(tmp_path):

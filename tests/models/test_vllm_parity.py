@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from harness.generation import GenerationPlan, run
-from harness.models import Model, opening
+from harness.models import opening
+from harness.models.hf import HfModel, LoadedBase
 from harness.models.refs import ModelRef
 from harness.parity import measure_parity, plan_parity
 from harness.record import AdapterParity
@@ -27,13 +28,14 @@ def parity_of(
     """Parity of an engine that asks for `change(ref)` where `ref` was wanted."""
 
     def measured(change: Change) -> AdapterParity:
-        def opened(refs: Sequence[ModelRef]) -> Iterator[tuple[ModelRef, Model]]:
-            for ref in refs:
-                stand_in = change(msgspec.structs.replace(ref, engine="hf"))
-                for _, model in opening.open_models([stand_in]):
-                    yield ref, model
+        class StandIn(LoadedBase):
+            def __init__(self, refs: Sequence[ModelRef]) -> None:
+                super().__init__(refs[0])
 
-        monkeypatch.setitem(opening._OPEN, "vllm", opened)
+            def model(self, ref: ModelRef) -> HfModel:
+                return super().model(change(ref))
+
+        monkeypatch.setitem(opening._LOAD, "vllm", StandIn)
         ref = refer(f"vllm:{base}+{adapter}")
         plan = GenerationPlan()
         plan_parity([ref], plan)
