@@ -20,6 +20,13 @@ from harness.naming import resolve_project_judge
 from harness.pytest_plugin.results import INVALID
 from harness.store import Store
 
+#: What vLLM compiles, tests/models/test_vllm.py looks at.
+PROJECT = """
+[tool.harness.gate]
+suites = ["suites/"]
+[tool.harness.vllm]
+engine_args = { enforce_eager = true }
+"""
 SUITE = """
 import pytest
 
@@ -52,7 +59,7 @@ def test_smollm2_is_unfit_and_a_gate_that_rests_on_it_is_invalid(judge, tmp_path
         path = tmp_path / f"{name}.jsonl"
         path.parent.mkdir(exist_ok=True)
         path.write_text("".join(json.dumps(row) + "\n" for row in texts), encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text('[tool.harness.gate]\nsuites = ["suites/"]\n', encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "test_pairwise.py").write_text(SUITE, encoding="utf-8")
 
