@@ -42,15 +42,14 @@ import json, sys, torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 base, adapter, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
-tokenizer = AutoTokenizer.from_pretrained(base)
+tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left")
 model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), adapter).eval()
-answers = []
-for question in json.load(sys.stdin):
-    inputs = tokenizer.apply_chat_template(
-        [{"role": "user", "content": question}], add_generation_prompt=True, return_tensors="pt", return_dict=True
-    )
-    ids = model.generate(**inputs, do_sample=False, max_new_tokens=limit)[0, inputs["input_ids"].shape[1]:]
-    answers.append(tokenizer.decode(ids, skip_special_tokens=True))
+questions = [[{"role": "user", "content": question}] for question in json.load(sys.stdin)]
+inputs = tokenizer.apply_chat_template(
+    questions, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
+)
+ids = model.generate(**inputs, do_sample=False, max_new_tokens=limit)[:, inputs["input_ids"].shape[1]:]
+answers = tokenizer.batch_decode(ids, skip_special_tokens=True)
 assert not any(name.split(".")[0] == "harness" for name in sys.modules)
 print(json.dumps(answers))
 """
@@ -71,7 +70,7 @@ def folder(tmp_path_factory):
     (folder / "pyproject.toml").write_text(SETTINGS)
     (folder / "recipe.yaml").write_text(RECIPE)
     shutil.copytree(ROOT / "suites", folder / "suites", ignore=shutil.ignore_patterns("__pycache__"))
-    head(ROOT / "data/triage/train.jsonl", folder / "rows.jsonl", 64)
+    head(ROOT / "data/triage/train.jsonl", folder / "rows.jsonl", 48)
     head(ROOT / "data/general_prompts.jsonl", folder / "prompts.jsonl", 24)
     head(ROOT / "golden_sets/triage.jsonl", folder / "golden_sets/triage.jsonl", 12)
     head(ROOT / "golden_sets/retention/general.jsonl", folder / "golden_sets/retention/general.jsonl", 16)
