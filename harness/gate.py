@@ -11,25 +11,25 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterator, Sequence
 
 from harness.answers import SEVERITY, Answer, worst
 from harness.budgets import budget_criteria
 from harness.config import GatePolicy, Waiver
-from harness.errors import unknown_name
-from harness.groups import PairedGroup, group_criteria, group_verdict, pair_groups
+from harness.groups import group_criteria, group_verdict, pair_groups
 from harness.judges.judgement import JudgedSet
 from harness.judges.summary import sequence_answer, summarise, win_rate_answer
 from harness.noise import notes as noise_notes
 from harness.pairs import PairedSet, Rival, Watch, changed, pair_sets, watches
-from harness.record import CaseResult, RunRecord, SuiteAnswer
+from harness.record import CaseResult, RunRecord
 from harness.repeats import notes as repeats_notes
+from harness.retention.choices import choices_of
 from harness.review.criteria import review_criteria
 from harness.review.opinions import Review
 from harness.stats.guards import Alarm, alarms, pooled_not_worse
 from harness.stats.intervals import zero_failures_bound
 from harness.stats.power import detectable_drop
+from harness.validity import invalid_criteria, nothing_compared
 from harness.verdict import (
     Criterion,
     SetVerdict,
@@ -70,9 +70,9 @@ def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None, r
     red = list(_red_lines(record, waivers, used))
     budgets = budget_criteria(record, sets, policy)
     people = review_criteria(record, policy, review)
-    criteria = [*_complete(record, policy, sets, groups), *red, *compared, *budgets, *_suites(record), *people]
+    criteria = [*invalid_criteria(record, policy, sets, groups), *red, *compared, *budgets, *_suites(record), *people]
     if not compared and not any(c.name == "complete" for c in criteria):
-        criteria.append(_nothing(record))
+        criteria.append(nothing_compared(record))
     return Verdict(
         # Whatever a part of the run shows, it is no word on the candidate.
         status="INVALID" if record.partial is not None else worst([criterion.status for criterion in criteria]),
@@ -88,89 +88,9 @@ def decide(record: RunRecord, policy: GatePolicy, *, today: str | None = None, r
     )
 
 
-def _nothing(record: RunRecord) -> Criterion:
-    """There is no comparison that a verdict could rest on."""
-    summary = "nothing was compared"
-    reason = "Nothing was compared: no set has a rated case. Add golden cases, then run again."
-    if any(one.judge.kind == "reference" for one in record.judged):
-        summary = "compared by similarity alone (reference): advisory"
-        reason = (
-            "Answers were compared by similarity alone (reference), which is advisory and never a criterion. "
-            "Name a judge, or add golden cases, then run again."
-        )
-    return Criterion(name="complete", status="INVALID", summary=summary, reason=reason)
-
-
 def _run(record: RunRecord) -> set[tuple[str, str | None]]:
     """Every set and every case that a waiver can name."""
     return {(one.name, case) for one in record.sets for case in (None, *(c.case for c in one.cases))}
-
-
-def _complete(
-    record: RunRecord, policy: GatePolicy, sets: Sequence[PairedSet], groups: Sequence[PairedGroup]
-) -> Iterator[Criterion]:
-    """Everything that makes this no comparison to be trusted."""
-
-    def invalid(summary: str, reason: str, of: str | None = None, cases: tuple[str, ...] = ()) -> Criterion:
-        return Criterion(name="complete", status="INVALID", summary=summary, reason=reason, set=of, cases=cases)
-
-    if record.partial is not None:
-        reason = f"Partial run, no verdict: {record.partial}. Run everything: harness gate."
-        yield invalid(f"partial run: {record.partial}", reason)
-    if record.errors:
-        yield invalid(*_errors(record.errors))
-    if record.baseline is None:
-        reason = "Nothing to compare: the run has no baseline. Name one with --baseline."
-        yield invalid("no baseline: nothing to compare", reason)
-    elif record.baseline.digest == record.candidate.digest:
-        what = "answers" if record.candidate.engine == "file" else "weights"
-        both = f"{record.candidate.label} and {record.baseline.label} are the same {what}"
-        reason = f"{both}: nothing can be compared. Name another candidate or baseline."
-        yield invalid(f"candidate and baseline are the same {what}", reason)
-    for parity in record.parity:
-        if parity.fault is not None:
-            reason = f"T14, {parity.model}: {parity.fault}"
-            yield invalid(f"T14: {parity.engine} does not answer as {parity.model} was trained", reason)
-    for one in sets:
-        for rival, gaps in one.missing.items():
-            reason = (
-                f"{one.name}: {len(gaps)} of {plural(len(one.cases), 'case')} have no score of the {rival} "
-                f"({listed(gaps)}); a missing pair is never dropped. Run the suites again."
-            )
-            yield invalid(f"{one.name}{versus(rival)}: {plural(len(gaps), 'pair')} missing", reason, one.name, gaps)
-        if one.target and not one.cases:
-            reason = f"{one.name} must improve, but has no rated case. Give it checks, or no target."
-            yield invalid(f"{one.name}: a target without a rated case", reason, one.name)
-        if not one.result.cases and not one.result.probes:
-            why = f" ({'; '.join(one.result.unavailable)})" if one.result.unavailable else ""
-            reason = f"{one.name}: nothing was measured{why}. Ask a model that can, or take the set out of the suites."
-            yield invalid(f"{one.name}: nothing was measured{why}", reason, one.name)
-    names = [one.name for one in sets]
-    asked = {"improve": policy.improve, "margins": tuple(policy.margins), "floors": tuple(policy.floors)}
-    # A set may be missing because of an error, which says so itself.
-    whole = record.partial is None and not record.errors
-    for key, patterns in asked.items() if whole else ():
-        for pattern in patterns:
-            if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
-                reason = f"The policy's {key} name a set that was not run: {unknown_name('set', pattern, names)}."
-                yield invalid(f"policy {key}: no set {pattern!r} in the run", reason)
-    for group in groups if record.partial is None else ():
-        if not group.n:
-            reason = (
-                f"The policy's group {group.name} holds no rated case of this run: no case has "
-                f"{' or '.join(group.policy.tags) or 'its sets'}. Tag cases in the golden sets, or mend the group."
-            )
-            yield invalid(f"policy groups: {group.name} is empty", reason)
-
-
-def _errors(errors: Sequence[SuiteAnswer]) -> tuple[str, str]:
-    """In few words and in a sentence: how many tests ended in an error, and the cause, told once where it is one."""
-    many, first = len(errors), errors[0]
-    same = many > 1 and all(error.reason == first.reason for error in errors)
-    told = f"all the same: {first.reason}" if same else f"first {first.test}"
-    ended = f"{plural(many, 'test')} ended in {'the same' if same else 'an'} error"
-    reason = f"{ended}, first {first.test}: {first.reason.removesuffix('.')}. Mend it, then run again."
-    return f"{plural(many, 'error')}, {told}", reason
 
 
 def _red_lines(record: RunRecord, waivers: Sequence[Waiver], used: list[Waiver]) -> Iterator[Criterion]:
@@ -232,7 +152,7 @@ def _alarms(
         if alarm.fired:
             waiver = find_waiver(waivers, "alarm", watch.of)
             used += [] if waiver is None else [waiver]
-            yield _alarm(watch, alarm, many, waiver)
+            yield _alarm(watch, alarm, many, waiver, _worst_first(watch, sets))
     if found and not any(alarm.fired for alarm in found):
         least = min(found, key=lambda alarm: alarm.adjusted)
         yield Criterion(
@@ -244,8 +164,16 @@ def _alarms(
         )
 
 
-def _alarm(watch: Watch, alarm: Alarm, many: str, waiver: Waiver | None) -> Criterion:
-    cases = tuple(watch.cases[i] for i in changed(watch.sample, worse=True))
+def _worst_first(watch: Watch, sets: Sequence[PairedSet]) -> tuple[str, ...]:
+    """The cases that got worse: by how much, and of multiple choice by how clearly a wrong choice was preferred."""
+    leads: list[float] | None = None
+    if watch.unit is None:
+        (of,) = (one for one in sets if one.name == watch.of)
+        leads = [0.0 if (choices := choices_of(case)) is None else choices.lead for case in of.cases]
+    return tuple(watch.cases[i] for i in changed(watch.sample, worse=True, then=leads))
+
+
+def _alarm(watch: Watch, alarm: Alarm, many: str, waiver: Waiver | None, cases: tuple[str, ...]) -> Criterion:
     lost, gained = alarm.discordant.only_baseline, alarm.discordant.only_candidate
     by = f"{points(alarm.difference, sign=True)} points"
     if watch.unit is not None and watch.unit.startswith("share"):

@@ -142,11 +142,12 @@ def watches(sets: Sequence[PairedSet]) -> Iterator[Watch]:
                     yield Watch(one.name, rival, sample, probe.cases, probe.unit)
 
 
-def changed(sample: PairedSample, *, worse: bool) -> list[int]:
-    """Positions of the cases that fell (or rose), the largest change first."""
+def changed(sample: PairedSample, *, worse: bool, then: Sequence[float] | None = None) -> list[int]:
+    """Positions of the cases that fell (or rose), the largest change first; of equal changes, the largest of `then`."""
     d = np.asarray(sample.candidate, dtype=np.float64) - np.asarray(sample.baseline, dtype=np.float64)
     d = d if sample.higher_is_better == worse else -d
-    return [int(i) for i in np.argsort(d, kind="stable") if d[i] < 0]
+    ties = np.zeros(d.size) if then is None else -np.asarray(then, dtype=np.float64)
+    return [int(i) for i in np.lexsort((ties, d)) if d[i] < 0]
 
 
 def _is_rated(case: CaseResult) -> bool:
