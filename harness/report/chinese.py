@@ -223,7 +223,7 @@ CHINESE: dict[str, str] = {
     "Reviewer": "评审人",
     "Pages done": "已完成",
     "Repeats alike": "重复题一致",
-    "Left / right": "选左 / 选右",
+    "Answer 1 / 2": "选回答 1 / 2",
     "{done} of {all}": "{done}/{all}",
     "{first} and {second}: {same} of {n} cases alike": "{first} 与 {second}：{n} 个用例中 {same} 个一致",
     "The judge {judge} agrees with people on {share} of {n} cases.": (

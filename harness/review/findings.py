@@ -27,6 +27,8 @@ HABIT_ALPHA = 0.01
 #: Nobody reads two answers in so few seconds.
 HASTE = 2.0
 SEED = 0
+#: What a reviewer saw above the answer that they chose.
+_CHOSEN = {"left": "answer 1", "right": "answer 2", "tie": "neither"}
 
 Name = tuple[str, str]
 
@@ -208,10 +210,9 @@ def _reader(review: Review, name: str) -> ReaderFinding:
     most = max((keys.count(key) for key in set(keys)), default=0)
     if len(keys) >= FEWEST_KEYS and most >= ONE_KEY * len(keys):
         key = max(set(keys), key=keys.count)
-        doubts.append(f"pressed {key!r} on {most} of {len(keys)} pages: was anything read?")
+        doubts.append(f"chose {_CHOSEN.get(str(key), str(key))} on {most} of {len(keys)} pages: was anything read?")
     elif place.p_value < HABIT_ALPHA and place.share is not None:
-        side = "left" if place.share > 0.5 else "right"
-        doubts.append(f"prefers the {side} side ({place!r})")
+        doubts.append(f"prefers answer {1 if place.share > 0.5 else 2}, whatever it says ({place!r})")
     if typical is not None and typical < HASTE:
         doubts.append(f"{typical:.1f} seconds a page: too fast to read")
     return ReaderFinding(

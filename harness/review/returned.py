@@ -28,8 +28,8 @@ _CHOICES: dict[Mode, frozenset[str]] = {
 }
 #: What people write where a key was asked for.
 _SPELLED = {
-    **dict.fromkeys(("left", "l", "左", "左边"), "1"),
-    **dict.fromkeys(("right", "r", "右", "右边"), "2"),
+    **dict.fromkeys(("answer 1", "回答 1", "回答1", "left", "l", "左", "左边"), "1"),
+    **dict.fromkeys(("answer 2", "回答 2", "回答2", "right", "r", "右", "右边"), "2"),
     **dict.fromkeys(("tie", "equal", "same", "平", "一样", "一样好", "差不多", "about equal", "相同"), "0"),
 }
 
@@ -237,7 +237,7 @@ def texts_in(rows: Sequence[dict[str, str]]) -> dict[str, str]:
 
 
 def _key(cell: str) -> str | None:
-    """A choice as people write it: 1, 1.0, left, 左, and in the digits of a Chinese keyboard."""
+    """A choice as people write it: 1, 1.0, answer 1, left, 左, and in the digits of a Chinese keyboard."""
     plain = unicodedata.normalize("NFKC", cell).strip().casefold()
     number = re.fullmatch(r"([0-9])(?:[.,]0+)?", plain)
     if number:

@@ -15,35 +15,38 @@ from harness.review.words import DIMENSIONS, Language
 #: Columns as files name them, and what reviewers read above them.
 _TITLES: dict[Language, dict[str, str]] = {
     "en": {
-        "form": "form", "id": "id", "prompt": "prompt", "target": "right answer", "left": "left", "right": "right",
-        "answer": "answer", "choice": "choice", "skip": "skip", "comment": "comment", "accuracy": "accuracy",
-        "relevance": "relevance", "fluency": "fluency", "completeness": "completeness", "safety": "safety",
+        "form": "form", "id": "id", "prompt": "prompt", "target": "right answer", "left": "answer 1",
+        "right": "answer 2", "answer": "answer", "choice": "choice", "skip": "skip", "comment": "comment",
+        "accuracy": "accuracy", "relevance": "relevance", "fluency": "fluency", "completeness": "completeness",
+        "safety": "safety",
     },
     "zh": {
-        "form": "表单", "id": "编号", "prompt": "问题", "target": "正确答案", "left": "左", "right": "右",
-        "answer": "回答", "choice": "选择", "skip": "跳过", "comment": "意见", "accuracy": "准确",
+        "form": "表单", "id": "编号", "prompt": "问题", "target": "正确答案", "left": "回答 1",
+        "right": "回答 2", "answer": "回答", "choice": "选择", "skip": "跳过", "comment": "意见", "accuracy": "准确",
         "relevance": "切题", "fluency": "通顺", "completeness": "完整", "safety": "安全",
     },
 }  # fmt: skip
 _HOW: dict[Language, dict[str, str]] = {
     "en": {
-        "pairs": "1 left is better, 2 right is better, 0 about equal",
+        "pairs": "1 answer 1 is better, 2 answer 2 is better, 0 about equal",
         "single": "1 useless to 5 excellent",
         "rows": "1 learn it, 2 do not, 0 not sure",
-        "marks": "1 left, 2 right, 0 same",
+        "marks": "1 answer 1, 2 answer 2, 0 same",
         "rating": "1 to 5",
         "skip": "why you cannot judge",
     },
     "zh": {
-        "pairs": "1 左边更好，2 右边更好，0 差不多",
+        "pairs": "1 回答 1 更好，2 回答 2 更好，0 差不多",
         "single": "1 没有用，到 5 很好",
         "rows": "1 应该学，2 不该学，0 不确定",
-        "marks": "1 左，2 右，0 相同",
+        "marks": "1 回答 1，2 回答 2，0 相同",
         "rating": "1 到 5",
         "skip": "无法判断的原因",
     },
 }
 _COLUMNS = {title.casefold(): name for titles in _TITLES.values() for name, title in titles.items()}
+#: As earlier files have them.
+_COLUMNS |= {"left": "left", "right": "right", "左": "left", "右": "right"}
 
 #: What a spreadsheet takes for a number, a date, a time or a truth, and shows in a way of its own: 007, 1e5, 03-04.
 _VALUE = re.compile(

@@ -40,7 +40,7 @@ def _reader(reader: ReaderFinding) -> Iterator[str]:
     if reader.consistency is not None:
         told.append(f"{reader.same} of {plural(reader.again, 'repeat')} alike")
     if reader.place.share is not None:
-        told.append(f"left {reader.place.first_first}, right {reader.place.second_second}")
+        told.append(f"answer 1 {reader.place.first_first}, answer 2 {reader.place.second_second}")
     if reader.seconds is not None:
         told.append(f"{reader.seconds:.0f} s a page")
     yield f"{reader.name}: {', '.join(told)}"

@@ -145,7 +145,7 @@ def test_a_side_that_is_always_preferred_is_reported(tmp_path):
     review = joined(None, blinded.key, [unblind(read_returned(saved(tmp_path, form, choices)), blinded.key)])
     (reader,) = findings(review).readers
     assert reader.place.first_first == 35
-    assert "prefers the left side" in reader.doubts[0]
+    assert "prefers answer 1, whatever it says" in reader.doubts[0]
 
 
 def test_less_safe_is_what_most_readers_marked(tmp_path):

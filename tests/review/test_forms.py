@@ -20,6 +20,7 @@ from harness.review.plain import HIDDEN, Veil, plain
 from harness.review.seal import read_key, write_key
 from harness.review.selection import Pool, Readable, choose, readable_cases
 from harness.review.spreadsheet import neutral, read_csv, restored, write_csv
+from harness.review.words import Language
 
 NOBODY = Veil(())
 
@@ -252,6 +253,14 @@ def test_a_table_comes_back_however_it_was_saved(delimiter: str, encoding: str) 
     found, notes = read_csv(stream.getvalue().encode(encoding), "x.csv")
     assert [row["left"] for row in found] == HARD
     assert bool(notes) == (encoding == "gb18030")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_table_with_the_titles_of_earlier_files_is_read_alike(language: Language) -> None:
+    now = write_csv(form_of(["one"]), language)
+    new, old = {"en": ("answer 1,answer 2,", "left,right,"), "zh": ("回答 1,回答 2,", "左,右,")}[language]
+    assert now.count(new) == 1
+    assert read_csv(now.replace(new, old).encode(), "x.csv") == read_csv(now.encode(), "x.csv")
 
 
 def test_a_table_without_its_titles_is_refused() -> None:

@@ -219,8 +219,8 @@ def test_whoever_always_presses_one_key_or_side_is_reported(tmp_path):
     from harness.review.opinions import joined
 
     told = findings(joined(None, blinded.key, found))
-    assert "pressed 'left' on 20 of 20 pages" in told.readers[0].doubts[0]
-    assert "pressed 'tie' on 20 of 20 pages" in told.readers[1].doubts[0]
+    assert "chose answer 1 on 20 of 20 pages" in told.readers[0].doubts[0]
+    assert "chose neither on 20 of 20 pages" in told.readers[1].doubts[0]
 
 
 # What follows goes through the command line.

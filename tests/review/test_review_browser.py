@@ -447,3 +447,26 @@ def test_a_choice_leads_on_but_for_whoever_is_at_marks_and_comment(
     capsys.readouterr()
     harness(["review", "import", str(file)])
     assert "ana: 5 of 6 pages, 2 skipped" in capsys.readouterr().out
+
+
+def test_what_is_pressed_while_a_page_turns_is_of_the_next_one(browser: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = project(tmp_path, run(6))
+    harness(["review", "export", RUN, "--reviewers", "ana", "--repeats", "0"])
+    desk = Desk(browser, folder / "review" / "forms" / "review-ana.html")
+    for key in "1s":
+        desk.page.keyboard.press(key)
+    assert desk.place == "Page 2 of 6"
+    assert desk.page.locator("#why").is_visible()
+    desk.page.keyboard.press("Escape")
+    for key in "2c":
+        desk.page.keyboard.press(key)
+    assert desk.place == "Page 3 of 6"
+    desk.page.keyboard.type("Of the third.")
+    saved = json.loads(desk.save(tmp_path).read_text(encoding="utf-8"))
+    assert [(one["choice"], one["skip"], one["comment"]) for one in saved["answers"][:3]] == [
+        ("1", None, ""),
+        ("2", None, ""),
+        (None, None, "Of the third."),
+    ]
+    desk.close()

@@ -224,7 +224,13 @@ function settle() {
   if (!byId("details").open) leading = setTimeout(nextOpen, 250);
 }
 
+/** What is pressed while the page turns, but for another choice, is meant for the next one. */
+function turned() {
+  if (leading !== null) nextOpen();
+}
+
 function toggleSkip() {
+  turned();
   const answer = answers[pages[place].id];
   if (answer.skip === null) {
     byId("why").hidden = !byId("why").hidden;
@@ -433,6 +439,7 @@ document.addEventListener("keydown", (event) => {
   else if (!byId("why").hidden && key.length === 1 && REASONS.includes(key)) skip(data.skips[REASONS.indexOf(key)]);
   else if (!byId("why").hidden && key === "escape" && answer.skip === null) byId("why").hidden = true;
   else if (key === "c") {
+    turned();
     byId("details").open = true;
     byId("comment").focus();
   } else return;
