@@ -62,7 +62,6 @@ def _whole(file: Path, write: Callable[[Path], None]) -> None:
     """Whole or not at all."""
     unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         write(unfinished)
         unfinished.replace(file)
     except OSError as error:

@@ -28,7 +28,6 @@ def write_page(file: Path, page: str) -> Path:
 def _write(file: Path, page: str, remedy: str) -> Path:
     unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_text(page, encoding="utf-8")
         unfinished.replace(file)
     except OSError as error:

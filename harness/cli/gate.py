@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.explain import explain
-from harness.cli.places import near
+from harness.cli.places import Writable, near
 from harness.cli.status import INCONCLUSIVE, INTERRUPTED_PYTEST, INVALID, PASSED, USAGE
 from harness.errors import ConfigError, RecordError
 
@@ -81,7 +81,7 @@ class ModelOrCommand(click.Group):
 )
 @click.option(
     "--summary",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Writable(),
     metavar="FILE",
     help="With --record: write the page for a pull request, of the verdict as it is decided now.",
 )

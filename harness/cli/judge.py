@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.places import near
+from harness.cli.places import Writable, near
 from harness.cli.status import FAILED, PASSED
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def run(
 @judge.command()
 @click.argument("answers", metavar="A", type=click.Path(path_type=Path))
 @click.option("--judge", "name", metavar="NAME", help="Who grades, one model. Default: [tool.harness] judge.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write every grade with its reason there.")
+@click.option("--json", "json_file", type=Writable(), help="Write every grade with its reason there.")
 @click.option("--max-cost", type=click.FloatRange(min=0), metavar="AMOUNT", help=_MAX_COST)
 def grade(answers: Path, name: str | None, json_file: Path | None, max_cost: float | None) -> None:
     """Grade each answer in A by itself, from 1 to 5, by the judge's rubric.

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import fnmatch
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.gate import from_anywhere, wait_for
-from harness.cli.status import INTERRUPTED_PYTEST, INVALID, PASSED, USAGE
-from harness.errors import ConfigError, GenerationError, GoldenSetError, unknown_name
+from harness.cli.aside import run_aside
+from harness.cli.gate import from_anywhere
+from harness.cli.status import PASSED
+from harness.errors import ConfigError, GoldenSetError, unknown_name
 
 if TYPE_CHECKING:
     from harness.config import Project
     from harness.golden import GoldenCase
-    from harness.models import Response, Sampling
+    from harness.models import Sampling
     from harness.models.refs import ModelRef
     from harness.pathtable import PathTable
     from harness.record import RunRecord
-
-_LAST_LINES = 30
 
 
 @click.command("compare-paths")
@@ -103,7 +99,10 @@ def compare_paths(
     cut_off: list[int] = []
     for name, ref in zip(named[1:], refs[1:], strict=True):
         click.echo(f"asking {ref.label}, against {refs[0].label}", err=True)
-        found = _run(project, [*asked, f"--model={name}", f"--baseline={named[0]}", *options])
+        # A project's addopts may select tests; every path is asked all of them.
+        command = [sys.executable, "-m", "pytest", "-m", "", "-k", "", *asked]
+        command += [f"--model={name}", f"--baseline={named[0]}", *options]
+        found = run_aside(project, command, what=f"the run of {ref.label}", without="no table")
         if isinstance(found, int):
             return found
         record, texts = found
@@ -176,34 +175,6 @@ def _resolved(project: Project, models: list[str], device: str | None, dtype: st
                 f"{ref.label} and {same.label} are the same weights, asked in the same way. Leave one of them out."
             )
     return list(refs.values())
-
-
-def _run(project: Project, arguments: list[str]) -> tuple[RunRecord, dict[str, Response]] | int:
-    """One run of pytest: its record and texts, or the status that it ended with where there is none to be trusted."""
-    from harness.record import read_record, read_texts
-
-    project.store.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="paths-", dir=project.store.parent))
-    # A project's addopts may select tests; every path is asked all of them.
-    command = [sys.executable, "-m", "pytest", "-m", "", "-k", "", f"--report-dir={folder}", *arguments]
-    try:
-        output = folder / "output.txt"
-        with output.open("wb") as stream:
-            ended = wait_for(subprocess.Popen(command, cwd=project.root, stdout=stream, stderr=subprocess.STDOUT))
-        written = [file.parent for file in folder.glob("*/record.json")]
-        if not written or ended in (INTERRUPTED_PYTEST, USAGE):
-            lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
-            click.echo("\n".join(lines[-_LAST_LINES:]), err=True)
-            click.echo(f"harness: error: the run left no record (pytest ended with {ended}): no table.", err=True)
-            return ended or INVALID
-        record = read_record(written[0])
-        texts = read_texts(written[0], record)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    if record.errors:
-        first = record.errors[0]
-        raise GenerationError(f"{record.candidate.label}: {first.test}: {first.reason} No table was made.")
-    return record, texts
 
 
 def _wait_alone(

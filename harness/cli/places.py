@@ -1,8 +1,27 @@
-"""How a place on the disk is told to the user."""
+"""Places on the disk: how they are told to the user, and where something may be written."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import click
+
+
+class Writable(click.Path):
+    """A file (or a folder) to be written in a folder that is there: a mistyped path makes no folders all the way up,
+    and is found before anything is asked."""
+
+    def __init__(self, *, folder: bool = False) -> None:
+        super().__init__(path_type=Path, dir_okay=folder, file_okay=not folder)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        path = super().convert(value, param, ctx)
+        assert isinstance(path, Path), "asked for as one"
+        if not path.parent.is_dir():
+            self.fail(f"{path}: there is no folder {path.parent}. Make it, or name a place that is there.", param, ctx)
+        return path
 
 
 def near(path: Path) -> Path:

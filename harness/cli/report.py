@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.places import near
+from harness.cli.places import Writable, near
 
 #: The page of a record whose texts are gone since.
 _EARLIER = "index.before.html"
@@ -17,14 +17,14 @@ _EARLIER = "index.before.html"
 @click.option(
     "--csv",
     "csv_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Writable(),
     metavar="FILE",
     help="Write the cases as CSV instead: a row for each case, model and sample.",
 )
 @click.option(
     "--parquet",
     "parquet_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Writable(),
     metavar="FILE",
     help="Write the same rows as Parquet instead (needs pandas and pyarrow).",
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.places import Writable
 from harness.cli.status import FAILED, PASSED
 from harness.errors import ConfigError, RecordError
 
@@ -174,7 +175,7 @@ def prune(older_than: int | None, unregistered: bool, max_size: int | None, dry_
 
 
 @store.command("export")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=Writable())
 @click.option(
     "--record",
     "record_path",

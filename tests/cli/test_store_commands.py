@@ -115,7 +115,7 @@ def test_export_and_import_by_model_and_all(store, options, rows, capsys):
         (["export", "x.gz", "--model=nobody"], "no answers of 'nobody'. Models in it: smollm2, triage@1"),
         (["export", "x.gz", "--model=a", "--record=b"], "take one of them"),
         (["export", "x.gz", "--record=reports/none"], "no run record there"),
-        (["export", "no/x.gz"], "cannot be written"),
+        (["export", "no/x.gz"], "there is no folder no. Make it"),
         (["import", "none.gz"], "no such file"),
         (["import", "pyproject.toml"], "not a whole gzip file"),
         (["verify", "--record=reports/none"], "no run record there"),
