@@ -12,7 +12,7 @@ import msgspec
 from harness.errors import ConfigError, GenerationError, HarnessError
 from harness.golden import GoldenCase
 from harness.models import Model, Request, Response, Sampling, ScoreRequest, ScoringModel, TokenScores
-from harness.models.opening import OpenModels, loading_order, open_models
+from harness.models.opening import OpenModels, open_models
 from harness.models.refs import ModelRef
 from harness.models.thinking import Thinking, judged
 from harness.spending import Bill
@@ -168,7 +168,7 @@ def run(
     seconds: dict[Phase, float] = {"load": 0.0, "generate": 0.0, "score": 0.0}
     loaded: list[str] = []
     by_ref = {job.ref: job for job in jobs}
-    order = loading_order([job.ref for job in jobs])
+    order = (models or OpenModels()).order([job.ref for job in jobs])
     opened = open_models(order) if models is None else models.open(order)
     try:
         for ref in order:

@@ -30,14 +30,20 @@ class OpenModels:
         self._loaded: Loaded | None = None
         self._refs: list[ModelRef] = []
 
+    def order(self, refs: Sequence[ModelRef]) -> list[ModelRef]:
+        """The order in which `open` gives models: as given, but refs that can share a base follow each other, and those
+        of the base in memory come first."""
+        groups = sorted(_groups(refs), key=lambda group: not _serves(self._refs, group))
+        return [ref for group in groups for ref in group]
+
     def open(self, refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
-        """Each ref with its model, in `loading_order`; the one before is good no more, and only one base is ever in
+        """Each ref with its model, in that order; the one before is good no more, and only one base is ever in
         memory.
 
         Refs on one base (and device and dtype) share it: adapters are switched, and a ref without an adapter is the
         base with adapters off. A ref with a model YAML is asked through it.
         """
-        for group in _groups(refs):
+        for group in _groups(self.order(refs)):
             loaded = self._load(group)
             for ref in group:
                 model = loaded.model(ref)
@@ -69,11 +75,6 @@ def open_models(refs: Sequence[ModelRef]) -> Generator[tuple[ModelRef, Model]]:
     """The models of one run, as `OpenModels.open` gives them. Close the generator to free the last one early."""
     with OpenModels() as models:
         yield from models.open(refs)
-
-
-def loading_order(refs: Sequence[ModelRef]) -> list[ModelRef]:
-    """The order in which models are opened: as given, but refs that can share a loaded base follow each other."""
-    return [ref for group in _groups(refs) for ref in group]
 
 
 def _through_yaml(ref: ModelRef, model: Model) -> Model:

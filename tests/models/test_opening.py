@@ -68,6 +68,13 @@ def test_what_a_run_loaded_is_there_for_the_next(told: list[str]) -> None:
     assert told == ["load a", "free a"]
 
 
+def test_what_is_in_memory_answers_first(told: list[str]) -> None:
+    with OpenModels() as models:
+        for _ in range(3):
+            assert sorted(labels(models, on("a"), on("b"))) == ["a", "b"]
+    assert [word for word in told if word.startswith("load")] == ["load a", "load b", "load a", "load b"]
+
+
 @pytest.mark.parametrize(
     "other",
     [on("b"), on("a", dtype="float32"), on("a", device="cuda"), on("a", adapter="y"), on("a", options="{}")],
