@@ -168,7 +168,7 @@ def run(
     seconds: dict[Phase, float] = {"load": 0.0, "generate": 0.0, "score": 0.0}
     loaded: list[str] = []
     by_ref = {job.ref: job for job in jobs}
-    order = (models or OpenModels()).order([job.ref for job in jobs])
+    order = (OpenModels() if models is None else models).order([job.ref for job in jobs])
     opened = open_models(order) if models is None else models.open(order)
     try:
         for ref in order:
@@ -272,11 +272,14 @@ def _load(
     if on_progress is not None:
         on_progress(Progress(label=ref.label, phase="load", done=done, total=total, tokens=0, seconds=0.0))
     try:
-        return next(opened)[1]
+        there, model = next(opened)
     except HarnessError:
         raise
     except Exception as error:
         raise GenerationError(f"{ref.label}: cannot be loaded ({_first_line(error)}). {_ENGINE_NEXT}") from error
+    # Answers are kept under the ref that was asked for.
+    assert there == ref, f"{there.label} was opened for {ref.label}"
+    return model
 
 
 _Ask = TypeVar("_Ask", bound=Request | ScoreRequest)

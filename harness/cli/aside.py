@@ -24,10 +24,10 @@ _LAST_LINES = 30
 
 
 def run_aside(
-    project: Project, command: list[str], *, what: str, without: str
+    project: Project, command: list[str], *, what: str, without: str, with_texts: bool = False
 ) -> tuple[RunRecord, dict[str, Response]] | int:
-    """The record and texts of one run of pytest; or the status that it ended with, after saying why, where it left no
-    record.
+    """The record of one run of pytest, and its texts where they are wanted; or the status that it ended with, after
+    saying why, where it left no record.
 
     `what` names the run and `without` what there is not, in messages. Raises GenerationError where a test ended in an
     error.
@@ -51,7 +51,7 @@ def run_aside(
             click.echo(f"harness: error: {what} left no record (pytest ended with {ended}): {without}.", err=True)
             return ended or INVALID
         record = read_record(written[0])
-        texts = read_texts(written[0], record)
+        texts = read_texts(written[0], record) if with_texts else {}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if record.errors:

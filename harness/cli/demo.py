@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.places import Writable
 from harness.cli.status import FAILED, PASSED
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     help="Where the demo keeps its project, registry and reports.",
 )
 @click.option("--fresh", is_flag=True, help="Forget the answers that an earlier demo stored as well.")
-@click.option("--json", "result", type=click.Path(path_type=Path), help="Write what happened to this file.")
+@click.option("--json", "result", type=Writable(), help="Write what happened to this file.")
 def demo(seed: int, folder: Path, fresh: bool, result: Path | None) -> int:
     """Show the whole loop on a real model, in minutes.
 
@@ -41,7 +42,6 @@ def demo(seed: int, folder: Path, fresh: bool, result: Path | None) -> int:
     if result is not None:
         import msgspec
 
-        result.parent.mkdir(parents=True, exist_ok=True)
         result.write_bytes(msgspec.json.format(msgspec.json.encode(story), indent=2) + b"\n")
     _summarise(story, folder)
     return FAILED if story.deviations else PASSED

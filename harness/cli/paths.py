@@ -102,7 +102,7 @@ def compare_paths(
         # A project's addopts may select tests; every path is asked all of them.
         command = [sys.executable, "-m", "pytest", "-m", "", "-k", "", *asked]
         command += [f"--model={name}", f"--baseline={named[0]}", *options]
-        found = run_aside(project, command, what=f"the run of {ref.label}", without="no table")
+        found = run_aside(project, command, what=f"the run of {ref.label}", without="no table", with_texts=True)
         if isinstance(found, int):
             return found
         record, texts = found

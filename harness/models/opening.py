@@ -29,6 +29,7 @@ class OpenModels:
     def __init__(self) -> None:
         self._loaded: Loaded | None = None
         self._refs: list[ModelRef] = []
+        self._elsewhere: dict[str, Loaded] = {}
 
     def order(self, refs: Sequence[ModelRef]) -> list[ModelRef]:
         """The order in which `open` gives models: as given, but refs that can share a base follow each other, and those
@@ -48,6 +49,8 @@ class OpenModels:
             for ref in group:
                 model = loaded.model(ref)
                 yield ref, _through_yaml(ref, model) if ref.prompting else model
+                # Whoever holds it still must not keep the weights in memory when the next are loaded.
+                model.close()
 
     def close(self) -> None:
         """Free what is in memory."""
@@ -64,9 +67,14 @@ class OpenModels:
         self.close()
 
     def _load(self, group: list[ModelRef]) -> Loaded:
+        engine = group[0].engine
+        if engine in _ELSEWHERE:
+            if engine not in self._elsewhere:
+                self._elsewhere[engine] = _LOAD[engine](group)
+            return self._elsewhere[engine]
         if self._loaded is None or not _serves(self._refs, group):
             self.close()
-            self._loaded = _LOAD[group[0].engine](group)
+            self._loaded = _LOAD[engine](group)
             self._refs = group
         return self._loaded
 
@@ -148,6 +156,9 @@ def _vllm(refs: Sequence[ModelRef]) -> Loaded:
 
     return LoadedEngine(refs)
 
+
+#: Engines that need no memory here: nothing must go for them.
+_ELSEWHERE = ("scripted", "openai")
 
 _LOAD: dict[str, Callable[[Sequence[ModelRef]], Loaded]] = {
     "scripted": _scripted,

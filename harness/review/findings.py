@@ -28,7 +28,7 @@ HABIT_ALPHA = 0.01
 HASTE = 2.0
 SEED = 0
 #: What a reviewer saw above the answer that they chose.
-_CHOSEN = {"left": "answer 1", "right": "answer 2", "tie": "neither"}
+_CHOSEN = {"left": "answer 1", "right": "answer 2", "tie": "about equal"}
 
 Name = tuple[str, str]
 
@@ -205,12 +205,13 @@ def _reader(review: Review, name: str) -> ReaderFinding:
     place = position_bias(pressed.count("left"), pressed.count("right"))
     seconds = [one.seconds for one in own if one.seconds]
     typical = statistics.median(seconds) if seconds else None
-    keys: list[object] = list(pressed) if pressed else [one.score for one in judged]
+    keys: list[str | float] = list(pressed) if pressed else [one.score for one in judged if one.score is not None]
     doubts = []
     most = max((keys.count(key) for key in set(keys)), default=0)
     if len(keys) >= FEWEST_KEYS and most >= ONE_KEY * len(keys):
         key = max(set(keys), key=keys.count)
-        doubts.append(f"chose {_CHOSEN.get(str(key), str(key))} on {most} of {len(keys)} pages: was anything read?")
+        told = _CHOSEN[key] if isinstance(key, str) else f"{key:g}"
+        doubts.append(f"chose {told} on {most} of {len(keys)} pages: was anything read?")
     elif place.p_value < HABIT_ALPHA and place.share is not None:
         doubts.append(f"prefers answer {1 if place.share > 0.5 else 2}, whatever it says ({place!r})")
     if typical is not None and typical < HASTE:

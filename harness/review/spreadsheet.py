@@ -46,7 +46,7 @@ _HOW: dict[Language, dict[str, str]] = {
 }
 _COLUMNS = {title.casefold(): name for titles in _TITLES.values() for name, title in titles.items()}
 #: As earlier files have them.
-_COLUMNS |= {"left": "left", "right": "right", "左": "left", "右": "right"}
+_EARLIER = {"left": "left", "right": "right", "左": "left", "右": "right"}
 
 #: What a spreadsheet takes for a number, a date, a time or a truth, and shows in a way of its own: 007, 1e5, 03-04.
 _VALUE = re.compile(
@@ -107,7 +107,7 @@ def read_csv(data: bytes, where: str) -> tuple[list[dict[str, str]], list[str]]:
     found: set[str] = set()
     for delimiter in (",", ";", "\t"):
         rows = _rows(text, delimiter, where)
-        columns = [_column(title) for title in next(rows, [])]
+        columns = _columns(next(rows, []))
         if {"form", "id", "choice"} <= set(columns):
             return list(_tables(rows, columns, where)), notes
         found |= {name for name in columns if name}
@@ -155,7 +155,8 @@ def _tables(rows: Iterator[list[str]], columns: Sequence[str], where: str) -> It
         yield told | {"row": str(number)}
 
 
-def _column(title: str) -> str:
-    """The column with this title, however much explanation stands behind it; empty for one of the reviewer's own."""
-    plain = re.split(r"[(（]", title.strip().strip("'").lstrip("\ufeff"))[0].strip().casefold()
-    return _COLUMNS.get(plain, "")
+def _columns(titles: Sequence[str]) -> list[str]:
+    """The columns with these titles, however much explanation stands behind them; empty for the reviewer's own."""
+    plain = [re.split(r"[(（]", title.strip().strip("'").lstrip("\ufeff"))[0].strip().casefold() for title in titles]
+    known = [_COLUMNS.get(title, "") for title in plain]
+    return known if {"left", "right"} & set(known) else [_COLUMNS.get(t, _EARLIER.get(t, "")) for t in plain]

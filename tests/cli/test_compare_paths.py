@@ -72,6 +72,7 @@ def test_every_path_is_asked_the_suite_and_compared_with_the_first(project, caps
     assert second.change.estimate == pytest.approx(8 / N)
     assert second.change.low > 0
     assert found.cases == N
+    assert not [left.name for left in (project / ".harness").iterdir() if left.name.startswith("aside-")]
 
     lines = {line.split("|")[1].strip(): line for line in markdown(found)}
     assert "edit the prompt" in lines["when the knowledge changes"]

@@ -66,12 +66,13 @@ def test_answers_that_say_the_same_tie_without_a_call(tmp_path):
         ("La réponse A est meilleure.", "prose"),
     ],
 )
-def test_an_unread_reply_is_asked_for_once_more_and_then_counted(tmp_path, said, fault):
+def test_an_unread_reply_is_asked_for_once_more_and_then_counted(tmp_path, said, fault, loads):
     with known.served_judge(lambda *_: said) as (judge, server), Store(tmp_path / "s.sqlite") as store:
         found = judge_pairs(judge, [pair()], store)
         assert len(server.seen) == found.calls == 4
         assert "could not be read" not in server.seen[0]["body"]["messages"][0]["content"]
         assert any("had no verdict" in seen["body"]["messages"][0]["content"] for seen in server.seen)
+    assert len(loads) == 1
     judgement = found.judgements[0]
     assert (judgement.score, judgement.preferred) == (None, "unread")
     assert (judgement.first.fault, judgement.first.retried) == (fault, True)

@@ -43,7 +43,7 @@ def test_an_answer_cannot_grade_itself(text):
     assert read_grade(neutralise(text).text)[0] is None
 
 
-def test_a_file_is_graded_once_and_what_cannot_be_read_is_listed(tmp_path, monkeypatch, capsys):
+def test_a_file_is_graded_once_and_what_cannot_be_read_is_listed(tmp_path, monkeypatch, capsys, loads):
     monkeypatch.chdir(tmp_path)
 
     def behave(prompt, times, seen):
@@ -65,6 +65,7 @@ def test_a_file_is_graded_once_and_what_cannot_be_read_is_listed(tmp_path, monke
         Path("new.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         assert run(["judge", "grade", "new.jsonl", "--json", "grades.json"]) == 0
         assert len(server.seen) == 4
+        assert len(loads) == 1, "a second try of what could not be read loads nothing again"
         assert run(["judge", "grade", "new.jsonl"]) == 0
         assert len(server.seen) == 4
     finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,32 +14,44 @@ from harness.models.opening import OpenModels, open_models
 from harness.models.refs import ModelRef
 
 
+class Weights:
+    """What takes the memory."""
+
+
 class Answers:
     """A model that says which it is."""
 
-    def __init__(self, ref: ModelRef) -> None:
+    def __init__(self, ref: ModelRef, weights: Weights) -> None:
         self.ref = ref
+        self.weights: Weights | None = weights
 
     def generate(self, requests: Sequence[Request], *, on_done: Callable[[int, Response], None]) -> list[Response]:
         return [Response(text=self.ref.label) for _ in requests]
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.weights = None
 
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is loaded and freed, as it happens."""
     told: list[str] = []
+    loaded: list[weakref.ref[Weights]] = []
 
     class Base:
         def __init__(self, refs: Sequence[ModelRef]) -> None:
+            assert not any(weights() for weights in loaded), "the last weights are in memory still"
             self.base = refs[0].base
+            self.weights: Weights | None = Weights()
+            loaded.append(weakref.ref(self.weights))
             told.append(f"load {self.base}")
 
         def model(self, ref: ModelRef) -> Answers:
-            return Answers(ref)
+            assert self.weights is not None
+            return Answers(ref, self.weights)
 
         def close(self) -> None:
+            self.weights = None
             told.append(f"free {self.base}")
 
     monkeypatch.setitem(opening._LOAD, "hf", Base)
@@ -54,7 +68,11 @@ def labels(models: OpenModels, *refs: ModelRef) -> list[str]:
 
 
 def test_a_run_frees_each_base_before_the_next_and_the_last_at_its_end(told: list[str]) -> None:
-    opened = [ref.label for ref, _ in open_models([on("a"), on("b"), on("a", "a+x", adapter="x")])]
+    opened = []
+    for ref, model in open_models([on("a"), on("b"), on("a", "a+x", adapter="x")]):
+        opened.append(ref.label)
+        held = model  # as a caller does, until the next one comes
+    assert isinstance(held, Answers)
     assert opened == ["a", "a+x", "b"]
     assert told == ["load a", "free a", "load b", "free b"]
 
@@ -73,6 +91,16 @@ def test_what_is_in_memory_answers_first(told: list[str]) -> None:
         for _ in range(3):
             assert sorted(labels(models, on("a"), on("b"))) == ["a", "b"]
     assert [word for word in told if word.startswith("load")] == ["load a", "load b", "load a", "load b"]
+
+
+def test_a_model_that_needs_no_memory_here_frees_none(told: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "said.jsonl"
+    file.write_text('{"input": "Who are you?", "output": "a script"}\n')
+    script = ModelRef(text="s", label="s", engine="scripted", base=str(file), base_digest="s")
+    with OpenModels() as models:
+        for _ in range(2):
+            assert labels(models, on("a"), script) == ["a", "a script"]
+    assert told == ["load a", "free a"]
 
 
 @pytest.mark.parametrize(

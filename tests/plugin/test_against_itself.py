@@ -46,7 +46,7 @@ def test_gate_aa_keeps_the_floor_and_the_next_run_shows_it(project, wavering, mo
     assert "unstable: fact-ad (1 of 1), fact-ae (1 of 1)" in shown
     assert "noise floor, guards: 2 of 40 flip (5 points); margin 10" in shown
     assert not (project.path / "reports").exists()
-    assert [p.name for p in (project.path / ".harness").iterdir() if p.name.startswith("aa-")] == []
+    assert [p.name for p in (project.path / ".harness").iterdir() if p.name.startswith("aside-")] == []
 
     models = [f"--model={project.model('cand')}", f"--baseline={wavering}"]
     project.run("suites", *models).stdout.fnmatch_lines(
@@ -63,8 +63,20 @@ def test_an_a_a_run_that_breaks_keeps_no_floor(project, monkeypatch, capsys):
     (project.path / "base.jsonl").write_text('{"id": "fact-aa", "output": "x"}\n')
     monkeypatch.chdir(project.path)
     assert run(["gate", "--aa", "--baseline", reference]) == 11
-    assert "no answer for case" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "the A/A run (again): " in told
+    assert "no answer for case" in told
+    assert "So there is no floor." in told
     assert not (project.path / ".harness" / "noise").exists()
+
+
+def test_an_a_a_run_without_a_record_says_what_pytest_said(project, wavering, monkeypatch, capsys):
+    (project.path / "suites" / "conftest.py").write_text("import nowhere_at_all\n")
+    monkeypatch.chdir(project.path)
+    assert run(["gate", "--aa", "--baseline", wavering]) == 4
+    told = capsys.readouterr().err
+    assert "No module named 'nowhere_at_all'" in told
+    assert "the A/A run (again) left no record (pytest ended with 4): no floor." in told
 
 
 def test_aa_decides_nothing_so_it_takes_no_record(project, monkeypatch, capsys):

@@ -261,6 +261,11 @@ def test_a_table_with_the_titles_of_earlier_files_is_read_alike(language: Langua
     new, old = {"en": ("answer 1,answer 2,", "left,right,"), "zh": ("回答 1,回答 2,", "左,右,")}[language]
     assert now.count(new) == 1
     assert read_csv(now.replace(new, old).encode(), "x.csv") == read_csv(now.encode(), "x.csv")
+    # In a new file such a title is of a column that the reviewer made.
+    rows = list(csv.reader(io.StringIO(now.removeprefix("\ufeff"), newline="")))
+    own = io.StringIO()
+    csv.writer(own).writerows([[*rows[0], old.split(",")[1]], *([*row, "my own note"] for row in rows[1:])])
+    assert read_csv(own.getvalue().encode(), "x.csv") == read_csv(now.encode(), "x.csv")
 
 
 def test_a_table_without_its_titles_is_refused() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.errors import HarnessError, ModelError
 from harness.models.devices import keep_threads
+from harness.models.hf.prompts import Prompts
 from harness.models.refs import ModelRef
 from harness.models.vllm.asking import VllmModel
 from harness.models.vllm.preflight import engine_arguments, engine_variables, require_vllm
@@ -38,6 +39,7 @@ class LoadedEngine:
         require_vllm(self._label)
         arguments = engine_arguments(refs)
         self._numbers = {folder: i for i, folder in enumerate(dict.fromkeys(r.adapter for r in refs if r.adapter), 1)}
+        self._prompts: dict[ModelRef, Prompts] = {}
         targets = arguments.get("lora_target_modules", ())
         self._adapts_head = targets is None or "lm_head" in targets
         self._llm: Any = _start(self._label, arguments, PROCESS | engine_variables(refs[0].device))
@@ -46,10 +48,11 @@ class LoadedEngine:
         """The model with the ref's adapter, or the base; all of them can be asked until the engine is closed."""
         from harness.models.hf.reading import read_prompts
 
-        prompts = read_prompts(ref, limit=int(self._llm.model_config.max_model_len))
+        if ref not in self._prompts:
+            self._prompts[ref] = read_prompts(ref, limit=int(self._llm.model_config.max_model_len))
         return VllmModel(
             self._llm,
-            prompts,
+            self._prompts[ref],
             label=ref.label,
             lora=self._lora(ref),
             scores_together=not self._adapts_head,

@@ -224,13 +224,12 @@ function settle() {
   if (!byId("details").open) leading = setTimeout(nextOpen, 250);
 }
 
-/** What is pressed while the page turns, but for another choice, is meant for the next one. */
-function turned() {
+/** The next page at once, where it is on its way: S and C that are pressed meanwhile are meant for it. */
+function arrive() {
   if (leading !== null) nextOpen();
 }
 
 function toggleSkip() {
-  turned();
   const answer = answers[pages[place].id];
   if (answer.skip === null) {
     byId("why").hidden = !byId("why").hidden;
@@ -435,11 +434,14 @@ document.addEventListener("keydown", (event) => {
   if (data.choices.some(([one]) => one === key)) choose(key);
   else if (key === "arrowright") turn(place + 1);
   else if (key === "arrowleft") turn(place - 1);
-  else if (key === "s") toggleSkip();
+  else if (key === "s") {
+    arrive();
+    toggleSkip();
+  }
   else if (!byId("why").hidden && key.length === 1 && REASONS.includes(key)) skip(data.skips[REASONS.indexOf(key)]);
   else if (!byId("why").hidden && key === "escape" && answer.skip === null) byId("why").hidden = true;
   else if (key === "c") {
-    turned();
+    arrive();
     byId("details").open = true;
     byId("comment").focus();
   } else return;
