@@ -62,6 +62,6 @@ def test_ordinary_text_stays_as_it_is():
 
 def test_a_long_answer_of_blanks_costs_no_time():
     for text in ("\t" * 200_000, ";" + " " * 200_000, ';"' * 100_000, ";'" * 100_000):
-        begun = time.perf_counter()
+        begun = time.process_time()
         assert restored(neutral(text)) == text
-        assert time.perf_counter() - begun < 2
+        assert time.process_time() - begun < 2
