@@ -28,18 +28,18 @@ _TITLES: dict[Language, dict[str, str]] = {
 }  # fmt: skip
 _HOW: dict[Language, dict[str, str]] = {
     "en": {
-        "pairs": "1 answer 1 is better, 2 answer 2 is better, 0 about equal",
+        "pairs": "1: answer 1 is better, 2: answer 2 is better, 0: about equal",
         "single": "1 useless to 5 excellent",
         "rows": "1 learn it, 2 do not, 0 not sure",
-        "marks": "1 answer 1, 2 answer 2, 0 same",
+        "marks": "1: answer 1, 2: answer 2, 0: same",
         "rating": "1 to 5",
         "skip": "why you cannot judge",
     },
     "zh": {
-        "pairs": "1 回答 1 更好，2 回答 2 更好，0 差不多",
+        "pairs": "1：回答 1 更好，2：回答 2 更好，0：差不多",
         "single": "1 没有用，到 5 很好",
         "rows": "1 应该学，2 不该学，0 不确定",
-        "marks": "1 回答 1，2 回答 2，0 相同",
+        "marks": "1：回答 1，2：回答 2，0：相同",
         "rating": "1 到 5",
         "skip": "无法判断的原因",
     },
