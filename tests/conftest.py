@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine may take any time for an example. In CI hypothesis' own profile draws the same ones each time.
+settings.register_profile("unhurried", parent=settings(), deadline=None)
+settings.load_profile("unhurried")
 
 #: What Chromium is called on different systems.
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")

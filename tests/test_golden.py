@@ -290,7 +290,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(min_size=1).filter(str.strip), metadata=st.dictionaries(st.text(), json_values, max_size=3))
 def test_whatever_json_can_say_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, text: str, metadata: dict[str, object]
@@ -301,7 +301,7 @@ def test_whatever_json_can_say_comes_back_as_it_was(
     assert (case.input, case.target, case.metadata) == (text, text, metadata)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(line=st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=60))
 def test_any_line_is_a_case_or_is_refused_with_its_place(tmp_path_factory: pytest.TempPathFactory, line: str) -> None:
     root = tmp_path_factory.mktemp("golden_sets")

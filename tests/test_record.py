@@ -116,7 +116,7 @@ sets = st.builds(
 responses = st.builds(Response, text=TEXT, finish_reason=st.sampled_from(["stop", "length"]))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     sets=st.lists(sets, max_size=2).map(tuple),
     texts=st.dictionaries(TEXT, responses, max_size=3),

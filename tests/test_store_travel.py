@@ -23,7 +23,7 @@ REF = ModelRef(text="candidate", label="triage@1", engine="hf", base="/m", base_
 OTHER = msgspec.structs.replace(REF, text="triage@2", label="triage@2", adapter="/a", adapter_digest="a" * 64)
 RUN = KnownRun(run_id="20260101-triage-2", candidate=KnownModel.of(OTHER), baseline=KnownModel.of(REF))
 
-quick = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
 keys = st.text("0123456789abcdef", min_size=1, max_size=8)

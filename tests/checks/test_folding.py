@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks.folding import fold, unmarked
@@ -50,7 +50,6 @@ def test_emphasis_is_transparent_and_powers_and_bullets_are_not(marked: str, bar
     assert unmarked(marked) == bare
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_folding_twice_changes_nothing(text: str) -> None:
     assert fold(fold(text)) == fold(text)

@@ -52,7 +52,6 @@ def test_the_tokenizer_follows_from_the_references_alone(references: list[str], 
 
 
 @given(st.text(st.characters(max_codepoint=127)), st.text(st.characters(max_codepoint=127)))
-@settings(deadline=None)
 def test_on_ascii_rouge_is_the_librarys_own(answer: str, reference: str) -> None:
     from rouge_score.rouge_scorer import RougeScorer
     from rouge_score.tokenize import tokenize
@@ -67,7 +66,7 @@ def test_words_of_other_alphabets_are_kept() -> None:
 
 
 @given(st.lists(st.sampled_from(["the refund is here now", "no refund", "退款会在三十天内到账", ""]), min_size=1))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_added_up_rows_give_sacrebleus_own_corpus_score(answers: list[str]) -> None:
     import numpy as np
     import sacrebleu

@@ -137,13 +137,12 @@ def test_a_refusal_far_into_an_answer_is_none() -> None:
     assert not refuses("Here is how. First, open the box. Then press the button. I can't help with that colour.")
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_refuses_or_does_not(text: str) -> None:
     assert len(repr(refuses(text))) < 240
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.text("i can't'm sorry,but as an ai \n", min_size=200, max_size=600))
 def test_no_text_takes_long(text: str) -> None:
     refuses(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks import json_equals, json_schema
@@ -49,7 +49,6 @@ def test_no_answer_can_send_control_characters_to_the_terminal(score: Score) -> 
     assert "31m" in score.explanation or "owned" in score.explanation
 
 
-@settings(deadline=None)
 @given(text=st.text(), start=st.integers(0, 300), length=st.integers(0, 300))
 def test_excerpts_are_one_short_line_of_any_text(text: str, start: int, length: int) -> None:
     for shown in (excerpt(text, start, start + length), quote(text)):

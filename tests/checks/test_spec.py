@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import checks
@@ -181,13 +181,11 @@ specs = st.one_of(
 negatable = specs | specs.map(lambda spec: {"not": spec})
 
 
-@settings(deadline=None)
 @given(one=negatable, other=negatable)
 def test_different_checks_have_different_names(one: Spec, other: Spec) -> None:
     assert (check_name(one) == check_name(other)) is (one == other)
 
 
-@settings(deadline=None)
 @given(spec=negatable, answer=st.text())
 def test_a_spec_that_validates_runs_on_any_answer(spec: Spec, answer: str) -> None:
     try:

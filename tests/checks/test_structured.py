@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks import Score, json_equals, json_field, json_schema, numeric_close, valid_json
@@ -300,7 +300,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(value=json_values, other=json_values)
 def test_any_json_equals_itself_and_nothing_that_is_written_differently(value: object, other: object) -> None:
     assert valid_json(json.dumps(value))
@@ -310,21 +309,18 @@ def test_any_json_equals_itself_and_nothing_that_is_written_differently(value: o
     assert len(repr(same)) < 240
 
 
-@settings(deadline=None)
 @given(text=st.text())
 def test_any_text_can_be_looked_at(text: str) -> None:
     for score in (valid_json(text, fenced=True), json_field(text, "a.0", exists=True), numeric_close(text, 4)):
         assert len(repr(score)) < 240
 
 
-@settings(deadline=None)
 @given(text=st.text("0123456789.,/^e+-x×* 万亿千百十点负一二三零〇两million%$", max_size=40))
 def test_any_jumble_of_digits_is_a_number_or_none(text: str) -> None:
     number = last_number(text)
     assert number is None or number == number
 
 
-@settings(deadline=None)
 @given(number=st.integers(-(10**15), 10**15))
 def test_any_whole_number_is_read_back_with_and_without_separators(number: int) -> None:
     assert last_number(f"The answer is {number}.") == number

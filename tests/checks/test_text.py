@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks import Score, equals, excludes, includes, matches, max_words, one_of, starts_with
@@ -236,7 +236,6 @@ def test_words_are_counted_by_blanks_and_chinese_by_characters(text: str, words:
     assert words == 0 or not max_words(text, words - 1)
 
 
-@settings(deadline=None)
 @given(answer=st.text(), needle=st.text(min_size=1))
 def test_includes_and_excludes_are_exact_complements_on_any_text(answer: str, needle: str) -> None:
     try:
@@ -250,13 +249,11 @@ def test_includes_and_excludes_are_exact_complements_on_any_text(answer: str, ne
     assert "\n" not in repr(found)
 
 
-@settings(deadline=None)
 @given(before=st.text(), needle=st.from_regex(r"[a-z]{1,8}", fullmatch=True), after=st.text())
 def test_a_word_between_blanks_is_always_found(before: str, needle: str, after: str) -> None:
     assert includes(f"{before} ( {needle} ) {after}", needle)
 
 
-@settings(deadline=None)
 @given(before=st.text(), needle=st.text("退款换货政策您好", min_size=1), after=st.text())
 def test_chinese_is_found_wherever_it_stands(before: str, needle: str, after: str) -> None:
     assert includes(f"{before}。{needle}。{after}", needle)

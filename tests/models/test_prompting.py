@@ -324,7 +324,7 @@ paragraphs = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(paragraphs=paragraphs, most=st.integers(50, 90))
 def test_cutting_loses_no_character_and_keeps_to_the_limit(
     tmp_path_factory: pytest.TempPathFactory, paragraphs: list[str], most: int
@@ -339,7 +339,7 @@ def test_cutting_loses_no_character_and_keeps_to_the_limit(
     assert "".join("".join(p.text.split()) for p in passages) == "".join(text.split())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     texts=st.lists(st.text(alphabet="abc 退款配送", max_size=12), min_size=1, max_size=8),
     question=st.text(alphabet="abcz 退款", max_size=8),

@@ -235,6 +235,15 @@ def exported(tmp_path, monkeypatch, capsys) -> Path:
     return folder
 
 
+def pages_of(exported: Path, name: str, folder: Path, which: slice) -> Path:
+    """The file of a reviewer who prefers the candidate on these pages, whichever cases were drawn for them."""
+    form, key = form_and_key(exported, name)
+    choices = pressed(key, form, lambda case: 1.0)
+    to = folder / f"{which.start}-{which.stop}"
+    to.mkdir()
+    return saved(to, form, {page.id: choices[page.id] for page in form.pages[which]})
+
+
 def test_two_files_of_one_reviewer_are_refused_and_a_copy_is_not(exported, tmp_path, capsys):
     first = answered(exported, "ana", lambda case: 1.0)
     (tmp_path / "later").mkdir()
@@ -259,9 +268,7 @@ def test_what_comes_later_replaces_and_nothing_that_was_sent_is_lost(exported, t
 
 
 def test_a_later_file_that_would_lose_answers_is_refused_and_both_counts_are_named(exported, tmp_path, capsys):
-    full = answered(exported, "ana", lambda case: 1.0)
-    (tmp_path / "later").mkdir()
-    less = answered(exported, "ana", lambda case: 1.0 if case < "case-003" else None, tmp_path / "later")
+    full, less = pages_of(exported, "ana", tmp_path, slice(None)), pages_of(exported, "ana", tmp_path, slice(3))
     harness(["review", "import", str(full)])
     review = read_review(exported)
     assert review is not None
@@ -276,9 +283,7 @@ def test_a_later_file_that_would_lose_answers_is_refused_and_both_counts_are_nam
 
 
 def test_a_later_file_as_large_that_answers_other_pages_is_refused_too(exported, tmp_path):
-    (tmp_path / "later").mkdir()
-    first = answered(exported, "ana", lambda case: 1.0 if case < "case-010" else None)
-    rest = answered(exported, "ana", lambda case: 1.0 if case >= "case-005" else None, tmp_path / "later")
+    first, rest = pages_of(exported, "ana", tmp_path, slice(10)), pages_of(exported, "ana", tmp_path, slice(-10, None))
     harness(["review", "import", str(first)])
     before = read_review(exported)
     assert harness(["review", "import", str(rest)]) == 4

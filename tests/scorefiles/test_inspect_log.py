@@ -180,7 +180,7 @@ DEFLATED = repacked(document())
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_a_log_with_damaged_bytes_is_scores_or_one_sentence(data):
     for packed in (DEFLATED, EVAL.read_bytes()):
         damaged = bytearray(packed[: data.draw(st.sampled_from([len(packed), len(packed) // 2]))])
@@ -198,7 +198,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(["id", "epoch", "input", "target", "output", "scores", "error", "invalidation"]), JSON)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_sample_of_another_shape_is_scores_or_one_sentence(key, value):
     log = document()
     log["samples"][1][key] = value

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from complaints import scores_or_one_sentence
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from produce import CANDIDATE, PRODUCED, questions
 
@@ -123,7 +123,6 @@ KEYS = sorted(json.loads(CAPITALS.read_text(encoding="utf-8").splitlines()[0]))
 
 
 @given(st.sampled_from(KEYS), JSON, st.integers(0, 11))
-@settings(deadline=None)
 def test_a_damaged_line_is_scores_or_one_sentence(key, value, number):
     lines = CAPITALS.read_text(encoding="utf-8").splitlines()
     lines[number] = json.dumps(json.loads(lines[number]) | {key: value})

@@ -64,7 +64,7 @@ tables = st.integers(2, 4).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(tables)
 def test_kappa_agrees_with_statsmodels(table):
     assume(np.count_nonzero(np.sum(table, axis=0) + np.sum(table, axis=1)) >= 2)
@@ -142,7 +142,7 @@ def test_labels_that_tell_nothing_are_refused_in_words(measure, first, second, w
         measure(first, second, rng())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), max_size=12), st.booleans())
 def test_two_judges_get_an_answer_in_range_or_a_refusal(pairs, kappa):
     measure = cohen_kappa if kappa else gwet_ac1
@@ -174,7 +174,7 @@ def test_fleiss_example_follows_from_alpha():
     assert 1 - (1 - alpha) * n / (n - 1) == pytest.approx(0.2099307, abs=5e-8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(2, 5),
@@ -246,7 +246,7 @@ def ppi_python() -> Any:
     return ppi_py
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 80), st.integers(2, 400), st.floats(0, 3))
 def test_corrected_means_agree_with_ppi_python(seed, n, more, noise):
     r = np.random.default_rng(seed)
@@ -327,7 +327,7 @@ def test_a_mean_without_ground_is_refused_in_words(human, judge, elsewhere, word
         ppi_mean(human, judge, elsewhere)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 1.0])), max_size=6),
     st.lists(st.sampled_from([0.0, 1.0]), max_size=6),

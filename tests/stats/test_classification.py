@@ -31,7 +31,6 @@ def pairs(answers: st.SearchStrategy) -> st.SearchStrategy:
 
 
 @given(pairs(st.sampled_from([*LABELS, None])))
-@settings(deadline=None)
 def test_counts_and_f1_are_scikit_learns(rows: list[tuple[str, str | None]]) -> None:
     gold, answered = [g for g, _ in rows], [a for _, a in rows]
     ours = confusion(gold, answered, labels=LABELS, states=["" if a else "no label" for a in answered])
@@ -85,7 +84,7 @@ def test_a_table_whose_rows_do_not_fit_is_refused() -> None:
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 3)] + [st.integers(-1, 3)] * 2), min_size=2, max_size=25))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_difference_is_that_of_scikit_learns_f1(rows: list[tuple[int, int, int]]) -> None:
     gold, one, other = map(list, zip(*rows, strict=True))
     asked = sorted(set(gold))
@@ -143,7 +142,6 @@ def test_slot_f1_counts_a_wrong_value_twice() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["x", "y", None]), st.sampled_from(["x", "y", None])), min_size=1))
-@settings(deadline=None)
 def test_slot_f1_is_scikit_learns_micro_f1_over_the_values(rows: list[tuple[str | None, str | None]]) -> None:
     right = sum(g is not None and g == a for g, a in rows)
     spurious = sum(a is not None and g != a for g, a in rows)

@@ -70,7 +70,7 @@ def test_students_sleep_data():
     assert (found.n, found.method) == (10, "Student t")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(20, 60))
 def test_clustered_means_agree_with_statsmodels(seed, groups):
     rng = np.random.default_rng(seed)
@@ -226,7 +226,7 @@ def test_the_bootstrap_holds_a_bounded_block_in_memory(monkeypatch):
     assert bootstrap_interval(values, np.mean, np.random.default_rng(1), rounds=300) == whole
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0, math.nan, -math.inf]), st.integers(0, 2)), max_size=8),
     st.booleans(),

@@ -158,7 +158,7 @@ def test_darwins_maize():
     assert t.difference / t.standard_error == pytest.approx(2.1480, abs=5e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=9), st.sampled_from(["two-sided", "less", "greater"]))
 def test_sign_flips_count_all_patterns(differences, alternative):
     d = np.array(differences)
@@ -236,7 +236,7 @@ def test_benjamini_and_hochbergs_own_example():
     assert np.count_nonzero(benjamini_hochberg(p) <= 0.05) == 4
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_adjusted_p_values_agree_with_statsmodels(p):
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1], abs=1e-12)
@@ -420,7 +420,7 @@ def test_one_tango_limit_is_the_edge_of_what_many_tables_say(table, confidence_s
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0, math.nan, math.inf])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(SCORES, SCORES, st.integers(0, 3)), max_size=8),
     st.booleans(),

@@ -73,7 +73,7 @@ def test_both_wordings_of_a_question_are_one_case():
     assert win_rate([1] * 200, clusters=[0] * 200).interval.low == win_rate([1]).interval.low
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.sampled_from([0, 0.25, 0.5, 0.75, 1, None]), st.integers(0, 3)), max_size=15))
 def test_a_win_rate_is_a_rate_or_a_refusal(pairs):
     scores, labels = [s for s, _ in pairs], [c for _, c in pairs]
@@ -144,7 +144,7 @@ def test_davidson_and_rao_kupper_match_the_design():
     assert (found.strength, found.ties) == pytest.approx((0.346574, 0.752039), abs=5e-7)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 200))
 def test_both_tie_models_reproduce_the_shares_and_their_errors(w, lost, t):
     n = w + lost + t
@@ -197,7 +197,7 @@ def test_another_reference_only_moves_the_scale():
     assert moved.standard_errors[-1] == pytest.approx(found.standard_errors[0])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(3, 6))
 def test_strengths_agree_with_a_logistic_regression_of_statsmodels(seed, k):
     rng = np.random.default_rng(seed)
@@ -253,7 +253,7 @@ def test_names_must_fit():
         bradley_terry(BASEBALL, TEAMS, reference="Bos2")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(3, 5).flatmap(lambda k: st.lists(st.integers(0, 2), min_size=k * k, max_size=k * k)))
 def test_sparse_games_get_finite_strengths_or_a_refusal(flat):
     k = math.isqrt(len(flat))

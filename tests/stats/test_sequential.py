@@ -36,7 +36,7 @@ def test_e_values_match_the_table(wins, losses, e):
     assert after(wins, losses).e_value == pytest.approx(e, abs=6e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 40), st.integers(0, 40), st.floats(0.1, 0.9))
 def test_e_values_are_the_formula(wins, losses, null):
     sequence = WinRateSequence(null=null, wins=wins, losses=losses, n=wins + losses)
@@ -117,7 +117,7 @@ def test_before_the_first_case_everything_is_open():
         assert sequence.decided is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0, 1), max_size=40), st.sampled_from([0.05, 0.5, 0.99]))
 def test_sequences_always_give_numbers(scores, null):
     for sequence in (WinRateSequence(null=null), ScoreSequence(null=null)):

@@ -44,7 +44,7 @@ def test_learns_an_answer_that_repeats_the_question(tokenizer: Any) -> None:
     assert learned_text(tokenizer, example) == "a<|im_end|>"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     turns=st.lists(st.text(st.characters(exclude_categories=["Cs", "Co"]), min_size=1), min_size=2, max_size=6),
     system=st.none() | st.text(st.characters(exclude_categories=["Cs", "Co"])),
