@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.gate import wait_for
+from harness.cli.child import wait_for
 from harness.cli.status import INTERRUPTED_PYTEST, INVALID, USAGE
 from harness.errors import GenerationError
 

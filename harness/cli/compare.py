@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.decide import read_policy
 from harness.cli.places import near
 
 if TYPE_CHECKING:
@@ -122,7 +123,6 @@ def _policy(file: Path | None, margin: float | None, improve: tuple[str, ...]) -
     """The file's policy or the default one, with what was typed in its place; suites play no part."""
     import msgspec
 
-    from harness.cli.gate import read_policy
     from harness.config import GatePolicy
 
     policy = GatePolicy() if file is None else read_policy(file)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.child import from_anywhere, suite_command, wait_for
+from harness.cli.decide import decide_again, policy_of, read_policy, record_folder
 from harness.cli.explain import explain
-from harness.cli.places import Writable, near
+from harness.cli.noise import measure_noise
+from harness.cli.places import Writable
 from harness.cli.status import INCONCLUSIVE, INTERRUPTED_PYTEST, INVALID, PASSED, USAGE
-from harness.errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
-    from harness.config import GatePolicy, Project
-    from harness.gate import Verdict
-    from harness.record import RunRecord
+    from harness.config import Project
 
 
 class ModelOrCommand(click.Group):
@@ -112,8 +107,6 @@ def gate(
 
     project = load_project(Path.cwd())
     if aa:
-        from harness.cli.noise import measure_noise
-
         if any(given is not None for given in (record_path, policy_file, summary, judge, max_cost)):
             raise click.UsageError(
                 "--aa asks the baseline anew: leave --record, --policy, --summary, --judge and --max-cost out."
@@ -175,164 +168,6 @@ def run_gate(
         click.echo(f"harness: error: the verdict is PASS, but pytest ended with {ended}: see above.", err=True)
         return ended
     return status
-
-
-def suite_command(project: Project, model: str, baseline: str | None) -> list[str]:
-    """pytest on all of the policy's suites. Raises ConfigError for a suite that is not there."""
-    suites = project.config.gate.suites
-    for suite in suites:
-        if not (project.root / suite).exists():
-            raise ConfigError(
-                f"{project.root / 'pyproject.toml'}: [tool.harness.gate] suites: {suite!r} does not exist. "
-                "Write a suite there, or name the folder that has them."
-            )
-    # A project's addopts may select tests; a gate judges them all.
-    command = [sys.executable, "-m", "pytest", *suites, "-m", "", "-k", "", f"--model={from_anywhere(model)}"]
-    return command if baseline is None else [*command, f"--baseline={from_anywhere(baseline)}"]
-
-
-def decide_again(
-    folder: Path, policy: GatePolicy, root: Path, *, shown: bool = False, summary: Path | None = None
-) -> Verdict:
-    """Decide the run in `folder`; say the verdict (in short where pytest has `shown` it), its proof, the next step.
-
-    `summary` is a file for the page that tells it on a pull request.
-    """
-    from harness.ci.files import write_page
-    from harness.gate import decide
-    from harness.record import read_record
-    from harness.review.kept import review_for
-
-    record = read_record(folder)
-    # A waiver that has run out since the run excuses nothing any more.
-    verdict = decide(record, policy, today=today(), review=review_for(folder, record))
-    if shown:
-        click.echo(f"gate:   {verdict.status if record.partial is None else 'no verdict'}")
-    else:
-        page = _say(folder, record, verdict, root)
-        if summary is not None:
-            write_page(summary, page)
-    click.echo(f"record: {near(folder / 'record.json')}")
-    if (folder / "index.html").is_file():
-        click.echo(f"report: {near(folder / 'index.html')}")
-    click.echo(f"next:   {_next_step(record, verdict)}")
-    return verdict
-
-
-def _say(folder: Path, record: RunRecord, verdict: Verdict, root: Path) -> str:
-    """Say the verdict and the cases to read first; in a job of GitHub Actions there too. Returns the page of it."""
-    from harness.ci.comment import comment
-    from harness.ci.console import SHOWN, no_verdict, roles, worst_lines
-    from harness.ci.github import MOST, Mute, on_github, tell
-    from harness.columns import fold
-    from harness.record import read_texts
-    from harness.worst import count_worst, worst_cases
-
-    columns = shutil.get_terminal_size().columns
-    mute = Mute() if on_github(os.environ) else None
-    if mute is not None:
-        click.echo(mute.quiet)
-    if record.partial is None:
-        rows = verdict.lines(columns)
-    else:
-        # As pytest told it: criteria of a part would read like those of a verdict.
-        rows = [row for told in (roles(record), no_verdict(record) or "") for row in fold(told, columns)]
-    for row in rows:
-        click.echo(row)
-    texts = {}
-    # The decision rests on the record; without its texts the cases are still named.
-    with contextlib.suppress(RecordError):
-        texts = read_texts(folder, record)
-    worst = () if record.partial is not None else worst_cases(record, verdict, texts, MOST)
-    for line in worst_lines(worst[:SHOWN], count_worst(record, verdict), columns):
-        click.echo(line.text)
-    if mute is not None:
-        click.echo(mute.loud)
-    page = comment(record, verdict, texts)
-    for command in tell(record, verdict, worst, page, environ=os.environ, root=root):
-        click.echo(command)
-    return page
-
-
-def today() -> str:
-    """The day on which a waiver must hold for a decision made now."""
-    return datetime.datetime.now(datetime.UTC).date().isoformat()
-
-
-def policy_of(folder: Path, project: Project) -> GatePolicy:
-    """Today's policy of the project; of a comparison its own, because its sets are not the project's."""
-    from harness.record import read_record
-
-    record = read_record(folder)
-    return project.config.gate if record.source == "suites" else record.policy
-
-
-def read_policy(file: Path) -> GatePolicy:
-    """A policy from a TOML file: its [tool.harness.gate] table where it has one, else the whole file."""
-    import tomllib
-
-    from harness.config import parse_config
-
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror}). Name a TOML file with a policy.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not valid TOML ({error}). Fix the file, then run again.") from error
-    if "tool" in table:
-        table = table["tool"].get("harness", {}).get("gate")
-        if table is None:
-            raise ConfigError(
-                f"{file}: no [tool.harness.gate] in it. Add the table, or write its keys at the top level."
-            )
-    return parse_config({"gate": table}, where=str(file)).gate
-
-
-def record_folder(path: Path) -> Path:
-    """The run's folder, from the folder itself or its record.json."""
-    folder = path.parent if path.name == "record.json" else path
-    if not (folder / "record.json").is_file():
-        raise ConfigError(f"{path}: no run record there. Runs write theirs to reports/<run-id>/record.json.")
-    return folder
-
-
-def _next_step(record: RunRecord, verdict: Verdict) -> str:
-    label = record.candidate.label
-    missing = verdict.remedy
-    if missing is not None and record.partial is None:
-        return str(missing.step)
-    if record.source == "judged":
-        return "none: these answers were made elsewhere, so no version can be promoted on them"
-    if record.source == "scores":
-        return "none: other tools gave these scores, so no version can be promoted on them"
-    if record.partial is not None:
-        return f"harness gate {record.candidate.reference}   (a partial run carries no verdict)"
-    if verdict.status == "PASS" and record.candidate.prompting_digest is not None:
-        return "keep the YAML and all it refers to in git: this record is the proof for exactly these files"
-    if verdict.status == "PASS":
-        return f"harness models promote {label}" if "@" in label else "register the adapter: harness models add PATH"
-    if verdict.status == "INCONCLUSIVE":
-        return f'add cases, or: harness models promote {label} --accept "REASON"'
-    if verdict.status == "INVALID":
-        return f"remove the cause (see above), then: harness gate {record.candidate.reference}"
-    return "open the report; change the data or the recipe; harness train RECIPE"
-
-
-def wait_for(child: subprocess.Popen[bytes]) -> int:
-    """The child's exit status. Ctrl-C reaches the child too: it gets the time to keep what it has."""
-    try:
-        return child.wait()
-    except KeyboardInterrupt:
-        child.wait()
-        raise
-
-
-def from_anywhere(model: str) -> str:
-    """The suites run in the project's root: a folder or YAML named from below it keeps its meaning."""
-    from harness.models.refs import MODEL_FILES
-
-    here = ("/" in model and Path(model).is_dir()) or (model.endswith(MODEL_FILES) and Path(model).is_file())
-    return str(Path(model).resolve()) if here else model
 
 
 def _records(reports: Path) -> set[Path]:

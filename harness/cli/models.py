@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.decide import today
 from harness.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -103,7 +104,6 @@ def promote(version: str, accept: str | None, owner: str | None) -> None:
     Takes the newest complete run below reports/ for exactly these weights and decides it again under
     today's policy. Refused, with exit status 1, without a PASS, and where golden sets changed since that run.
     """
-    from harness.cli.gate import today
     from harness.gate import decide
     from harness.promotion import find_evidence, refuse_outdated
     from harness.review.kept import review_for

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.aside import run_aside
-from harness.cli.gate import suite_command
+from harness.cli.child import suite_command
 from harness.cli.status import PASSED
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.aside import run_aside
-from harness.cli.gate import from_anywhere
+from harness.cli.child import from_anywhere
 from harness.cli.status import PASSED
 from harness.errors import ConfigError, GoldenSetError, unknown_name
 

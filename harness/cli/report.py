@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.decide import record_folder
 from harness.cli.places import Writable, near
 
 #: The page of a record whose texts are gone since.
@@ -37,7 +38,6 @@ def report(record: Path, csv_file: Path | None, parquet_file: Path | None) -> No
     """
     from harness.ci.comment import comment
     from harness.ci.files import write_comment
-    from harness.cli.gate import record_folder
     from harness.config import load_project
     from harness.gate import decide
     from harness.record import TEXTS_FILE, read_record, read_texts

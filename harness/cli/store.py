@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.decide import record_folder
 from harness.cli.places import Writable
 from harness.cli.status import FAILED, PASSED
 from harness.errors import ConfigError, RecordError
@@ -243,7 +244,6 @@ def _project() -> Project:
 
 
 def _record(path: Path) -> RunRecord:
-    from harness.cli.gate import record_folder
     from harness.record import read_record
 
     record = read_record(record_folder(path))
@@ -256,7 +256,6 @@ def _record(path: Path) -> RunRecord:
 
 def _verify_record(project: Project, path: Path) -> bool:
     """Are the texts those of the record, and the stored answers those texts? Says what is not."""
-    from harness.cli.gate import record_folder
     from harness.record import read_texts
     from harness.store import Store
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.decide import record_folder
 from harness.cli.status import FAILED, PASSED, USAGE
 from harness.errors import GoldenSetError, HarnessError
 
@@ -76,7 +77,6 @@ def power(record_path: Path | None) -> None:
     margin worse, and the smallest margin with which an equal model passes 8 times in 10. Flips are measured on the
     newest complete run of the same files; where there is none, 5, 10 and 20% stand side by side.
     """
-    from harness.cli.gate import record_folder
     from harness.config import load_project
     from harness.foresight import foresee
     from harness.record import newest_record, read_record

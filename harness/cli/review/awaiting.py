@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.decide import policy_of
 from harness.cli.places import near
 from harness.cli.review.runs import reviewed_folder, say
 
@@ -14,7 +15,6 @@ from harness.cli.review.runs import reviewed_folder, say
 @click.argument("run", required=False)
 def status(run: str | None) -> None:
     """Who got a form of RUN (default: every run with forms out), what came back, and what the policy still misses."""
-    from harness.cli.gate import policy_of
     from harness.config import load_project
     from harness.record import read_record
     from harness.review.criteria import review_criteria

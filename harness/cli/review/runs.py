@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.decide import policy_of, record_folder, today
+
 if TYPE_CHECKING:
     from harness.config import GatePolicy, Project
     from harness.gate import Verdict
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 def run_folder(project: Project, run: str) -> Path:
     """The run's folder, from its id, the folder itself or its record.json."""
-    from harness.cli.gate import record_folder
 
     named = project.reports / run
     return named if (named / "record.json").is_file() else record_folder(Path(run))
@@ -33,7 +34,6 @@ def retell(project: Project, folder: Path) -> tuple[Verdict, GatePolicy]:
     """Write the run's report and summary by today's review and policy; the verdict that they tell, and the policy."""
     from harness.ci.comment import comment
     from harness.ci.files import write_comment
-    from harness.cli.gate import policy_of, today
     from harness.gate import decide
     from harness.record import read_record, read_texts
     from harness.report.html import write_page
