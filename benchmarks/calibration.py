@@ -25,8 +25,8 @@ from machine import RESULTS, save
 from sections import table, write_section
 
 from harness.answers import SEVERITY
-from harness.config import GatePolicy
 from harness.gate import decide
+from harness.policy import GatePolicy
 
 SEED = 20260101
 FLIPS = (0.05, 0.10, 0.20)

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config import GatePolicy, load_project
+from harness.config import load_project
 from harness.golden import select_golden_sets
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, Probe, Role, RunRecord, SetResult, SuiteAnswer, TestResult
 from harness.retention import Retention
 from harness.retention.bleed import asks_for_format

@@ -32,9 +32,9 @@ from typing import Any
 
 from machine import save, versions
 
-from harness.config import GatePolicy
 from harness.judges.judgement import JudgedSet, JudgeIdentity, Judgement, OrderJudgement
 from harness.models import Response
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult, TestResult, write_record
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -32,8 +32,8 @@ else:
     from machine import save, versions
     from numpy.typing import NDArray
 
-    from harness.config import GatePolicy
     from harness.gate import decide
+    from harness.policy import GatePolicy
     from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult
     from harness.stats.intervals import bootstrap_interval
     from harness.stats.paired import compare_paired

@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator, Sequence
 
-from harness.config import Budget, GatePolicy
 from harness.errors import unknown_name
 from harness.measures.amounts import Amount, AmountName, amount_from
 from harness.pairs import PairedSet
+from harness.policy import Budget, GatePolicy
 from harness.record import Probe, RunRecord, SetResult
 from harness.verdict import Criterion
 

@@ -7,7 +7,6 @@ from collections.abc import Container, Mapping
 import msgspec
 
 from harness.answers import Answer
-from harness.config import GatePolicy
 from harness.errors import Advisory, ConfigError, JudgeError, unknown_name
 from harness.generation import Answers, case_requests
 from harness.golden import GoldenCase, GoldenSet
@@ -18,6 +17,7 @@ from harness.judges.refs import JudgeRef, flags_of
 from harness.judges.summary import PairSummary, rate_of, summarise, win_rate_answer
 from harness.models import Sampling
 from harness.models.refs import ModelRef
+from harness.policy import GatePolicy
 from harness.record import Role
 from harness.stats.winrate import WinRate
 from harness.store import response_key

@@ -16,10 +16,10 @@ import msgspec
 
 from harness.checks import Spec, needs_target, run_check
 from harness.checks.score import clip, quote
-from harness.config import GatePolicy
 from harness.errors import CheckError
 from harness.golden import GoldenCase, GoldenSet, Kind
 from harness.pairs import pair_sets
+from harness.policy import GatePolicy
 from harness.record import RunRecord
 from harness.verdict import plural, points
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from harness.config import GatePolicy
 from harness.pairs import pair_sets
+from harness.policy import GatePolicy
 from harness.record import RunRecord
 from harness.stats.flips import mcnemar
 from harness.stats.intervals import normal_quantile

@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 
 from harness.answers import SEVERITY, Answer, worst
 from harness.budgets import budget_criteria
-from harness.config import GatePolicy, Waiver
 from harness.groups import group_criteria, group_verdict, pair_groups
 from harness.judges.judgement import JudgedSet
 from harness.judges.summary import sequence_answer, summarise, win_rate_answer
 from harness.noise import notes as noise_notes
 from harness.pairs import PairedSet, Rival, Watch, changed, pair_sets, watches
+from harness.policy import GatePolicy, Waiver
 from harness.record import CaseResult, RunRecord
 from harness.repeats import notes as repeats_notes
 from harness.retention.choices import choices_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.answers import SEVERITY, Answer
-from harness.config import CaseGroup, GatePolicy
 from harness.pairs import PairedSet, Rival, changed
+from harness.policy import CaseGroup, GatePolicy
 from harness.record import Role
 from harness.stats.guards import PairedSample, pooled_not_worse
 from harness.stats.intervals import Floats

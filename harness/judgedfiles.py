@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.config import GatePolicy
 from harness.errors import JudgeError
 from harness.judges.answers import AnswerFile, pair_answers
 from harness.judges.asking import judge_pairs
@@ -19,6 +18,7 @@ from harness.judges.refs import JudgeRef
 from harness.judges.replay import read_recorded
 from harness.judges.summary import summarise
 from harness.models import Response
+from harness.policy import GatePolicy
 from harness.record import ModelIdentity, RunRecord
 from harness.store import Store
 

@@ -19,9 +19,9 @@ from typing import Literal
 
 import msgspec
 
-from harness.config import GatePolicy
 from harness.errors import ConfigError, RecordError
 from harness.models.refs import ModelRef
+from harness.policy import GatePolicy
 from harness.record import ModelIdentity, NoiseVariant, RunRecord, SetNoise, SetResult
 from harness.verdict import in_cases, listed, plural, points
 

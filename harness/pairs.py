@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.config import GatePolicy, Waiver
+from harness.policy import GatePolicy, Waiver
 from harness.record import CaseResult, Role, RunRecord, SetResult
 from harness.stats.guards import PairedSample
 from harness.stats.intervals import Floats

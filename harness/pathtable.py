@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from harness.config import GatePolicy, Price
+from harness.config import Price
 from harness.errors import ConfigError
 from harness.models import Response
 from harness.pairs import PairedSet, pair_sets
+from harness.policy import GatePolicy
 from harness.record import ModelIdentity, Role, RunRecord
 from harness.stats.intervals import Interval
 from harness.verdict import points, rate_interval

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from harness.answers import Status
-from harness.config import GatePolicy
 from harness.errors import RecordError
 from harness.golden import Kind
 from harness.judges.judgement import JudgedSet
@@ -24,6 +23,7 @@ from harness.lineage import Lineage
 from harness.measures.classes import Classification
 from harness.models import Response
 from harness.models.thinking import Thinking
+from harness.policy import GatePolicy
 
 if TYPE_CHECKING:
     import pandas

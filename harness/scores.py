@@ -9,7 +9,6 @@ import msgspec
 
 from harness.answers import Answer
 from harness.checks import run_check
-from harness.config import GatePolicy
 from harness.errors import ConfigError
 from harness.generation import Answers, case_requests
 from harness.golden import GoldenCase, GoldenSet
@@ -17,6 +16,7 @@ from harness.measures import CaseAnswers, Measured, SetAnswers
 from harness.measures.amounts import Amount, set_amount
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef
+from harness.policy import GatePolicy
 from harness.record import Role
 from harness.stats.intervals import wilson
 from harness.stats.paired import PairedComparison, compare_paired

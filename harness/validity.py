@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator, Sequence
 
-from harness.config import GatePolicy
 from harness.errors import unknown_name
 from harness.groups import PairedGroup
 from harness.pairs import PairedSet
+from harness.policy import GatePolicy
 from harness.record import RunRecord, SuiteAnswer
 from harness.verdict import Criterion, listed, plural, versus
 

@@ -11,8 +11,8 @@ import numpy as np
 from harness.answers import SEVERITY, Answer, Status
 from harness.checks.score import printable
 from harness.columns import columns_of, fold, shorten
-from harness.config import GatePolicy
 from harness.pairs import Rival
+from harness.policy import GatePolicy
 from harness.stats.intervals import Floats, Interval, wilson
 from harness.stats.paired import PairedComparison
 from harness.waivers import WaiverUse

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.config import GatePolicy, Waiver
+from harness.policy import GatePolicy, Waiver
 
 #: What a waiver can excuse. Never a comparison that cannot be trusted.
 Excusable = Literal["red line", "ratchet", "alarm"]

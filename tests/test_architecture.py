@@ -45,6 +45,7 @@ FLOORS = (
     {"models"},
     {"stats"},
     {"config"},
+    {"policy"},
     {"answers", "cells", "columns", "reviewing", "settings", "yamlfile"},
     {"errors"},
 )

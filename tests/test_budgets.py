@@ -6,13 +6,14 @@ import msgspec
 import pytest
 
 from harness.answers import Status
-from harness.config import Budget, GatePolicy, parse_config
+from harness.config import parse_config
 from harness.errors import ConfigError
 from harness.gate import decide
 from harness.golden import GoldenCase
 from harness.measures import CaseAnswers, SetAnswers
 from harness.measures.amounts import set_amount
 from harness.models import Response, Timing
+from harness.policy import Budget, GatePolicy
 from harness.record import CaseResult, ModelIdentity, Probe, RunRecord, SetResult
 
 N = 40

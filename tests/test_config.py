@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import GatePolicy, load_project
+from harness.config import load_project
 from harness.errors import ConfigError
+from harness.policy import GatePolicy
 
 
 @pytest.mark.parametrize(

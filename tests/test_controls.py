@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.checks import validate
-from harness.config import GatePolicy
 from harness.controls import SetControl, control, saturated
 from harness.golden import load_golden_set
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult
 
 Rows = Sequence[Mapping[str, object]]

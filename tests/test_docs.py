@@ -13,8 +13,9 @@ import pytest
 
 from harness import checks
 from harness.cli.main import cli
-from harness.config import CaseGroup, EndpointConfig, GatePolicy, HarnessConfig, JudgeConfig, SamplingConfig, Waiver
+from harness.config import EndpointConfig, HarnessConfig, JudgeConfig, SamplingConfig
 from harness.golden import GoldenCase
+from harness.policy import CaseGroup, GatePolicy, Waiver
 from harness.pytest_plugin import plugin
 from harness.reviewing import ReviewPolicy, ReviewSettings
 from harness.training.recipe import DataRecipe, LoraRecipe, OptimRecipe, Recipe, ReplayRecipe

@@ -13,11 +13,11 @@ from test_gate import flips, record, red_lines
 
 from harness.cli.gate import gate
 from harness.cli.main import run as command_line
-from harness.config import CaseGroup, GatePolicy, Waiver
 from harness.explain import explain
 from harness.explain.comparisons import asked, plain_fates
 from harness.gate import decide
 from harness.pairs import pair_sets, watches
+from harness.policy import CaseGroup, GatePolicy, Waiver
 from harness.record import Probe, RunRecord, read_record
 from harness.stats.guards import alarms
 from harness.verdict import points, up

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.config import GatePolicy
 from harness.foresight import PlannedSet, foresee, measured_flips, pass_chance
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult
 
 FOUR = [PlannedSet(name=name, n=n, digest=name) for name, n in (("a", 60), ("b", 40), ("c", 120), ("d", 150))]

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.config import GatePolicy
 from harness.gate import Criterion, Verdict, decide
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, Probe, RunRecord, SetResult, SuiteAnswer, TestResult
 from harness.verdict import clip, in_cases, points
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from test_gate import flips, only, record, red_lines
 
-from harness.config import GatePolicy, Waiver
 from harness.gate import decide
+from harness.policy import GatePolicy, Waiver
 from harness.record import Probe, SetResult
 from harness.stats.paired import compare_paired
 from harness.verdict import clip, margin_criterion, target_criterion

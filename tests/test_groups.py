@@ -8,9 +8,10 @@ import msgspec
 import pytest
 from test_gate import flips, record
 
-from harness.config import CaseGroup, GatePolicy, load_project
+from harness.config import load_project
 from harness.errors import ConfigError
 from harness.gate import decide
+from harness.policy import CaseGroup, GatePolicy
 from harness.record import SetResult
 from harness.verdict import Criterion, GroupVerdict, Verdict
 

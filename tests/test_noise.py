@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.config import GatePolicy
 from harness.errors import ConfigError, RecordError
 from harness.gate import decide
 from harness.models.refs import ModelRef
@@ -24,6 +23,7 @@ from harness.noise import (
     unstable,
     write_floor,
 )
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult, TestResult
 
 LOCAL = ModelRef(text="base", label="base", engine="hf", base="b", base_digest="0" * 64)

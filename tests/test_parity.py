@@ -7,13 +7,13 @@ import math
 import pytest
 from test_gate import flips, record
 
-from harness.config import GatePolicy
 from harness.errors import GenerationError
 from harness.gate import decide
 from harness.generation import GenerationPlan
 from harness.models import TokenScores
 from harness.models.refs import ModelRef
 from harness.parity import PROBES, judge, plan_parity, training_stack
+from harness.policy import GatePolicy
 from harness.record import AdapterParity
 
 ADAPTED = ModelRef(

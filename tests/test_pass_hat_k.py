@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.config import GatePolicy
 from harness.gate import decide
 from harness.generation import case_requests
 from harness.golden import GoldenCase
 from harness.models import Sampling
 from harness.models.refs import ModelRef
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult
 from harness.repeats import notes, passes, reliability
 from harness.report.pages import build_page

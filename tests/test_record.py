@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.config import GatePolicy
 from harness.errors import RecordError
 from harness.models import Response
+from harness.policy import GatePolicy
 from harness.record import (
     RECORD_VERSION,
     CaseResult,

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from harness.aliases import Aliases
-from harness.config import GatePolicy, Waiver
 from harness.errors import ModelError, PromotionRefused, RegistryError
 from harness.gate import Criterion, Verdict
+from harness.policy import GatePolicy, Waiver
 from harness.promotion import find_evidence
 from harness.record import ModelIdentity, RunRecord, write_record
 from harness.registry import Registry

@@ -7,13 +7,14 @@ from typing import Any, cast
 
 import pytest
 
-from harness.config import EndpointConfig, GatePolicy
+from harness.config import EndpointConfig
 from harness.errors import GenerationError
 from harness.generation import Answers, GenerationPlan, GenerationStats
 from harness.golden import GoldenCase, GoldenSet, Kind
 from harness.models import Response, Sampling, TokenScores
 from harness.models.endpoints import endpoint_ref
 from harness.models.refs import ModelRef
+from harness.policy import GatePolicy
 from harness.pytest_plugin.kept import kept_texts
 from harness.record import Role, SetResult
 from harness.retention import Retention, measure, plan_retention

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from test_gate import record as run
 
-from harness.config import GatePolicy
 from harness.errors import ConfigError, Inconclusive, Invalid
 from harness.gate import decide
 from harness.generation import Answers, GenerationStats, case_requests
 from harness.golden import GoldenCase, GoldenSet
 from harness.models import Response, Sampling
 from harness.models.refs import ModelRef
+from harness.policy import GatePolicy
 from harness.record import CaseResult, Role, SetResult
 from harness.scores import Scores, score_set
 from harness.store import response_key

@@ -6,8 +6,8 @@ import numpy as np
 from test_gate import flips, record
 from test_groups import joined
 
-from harness.config import GatePolicy
 from harness.pairs import pair_sets
+from harness.policy import GatePolicy
 from harness.record import RunRecord
 from harness.slices import Slice, slices
 from harness.stats.flips import mcnemar

@@ -10,9 +10,10 @@ import pytest
 from test_gate import flips, only, record, red_lines
 
 from harness.cli.main import run as command_line
-from harness.config import GatePolicy, Waiver, load_project
+from harness.config import load_project
 from harness.errors import ConfigError
 from harness.gate import decide
+from harness.policy import GatePolicy, Waiver
 from harness.record import write_record
 from harness.verdict import Verdict
 

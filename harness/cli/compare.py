@@ -14,7 +14,7 @@ from harness.cli.decide import read_policy
 from harness.cli.places import near
 
 if TYPE_CHECKING:
-    from harness.config import GatePolicy
+    from harness.policy import GatePolicy
     from harness.scorefiles.pairing import Missing
 
 
@@ -123,7 +123,7 @@ def _policy(file: Path | None, margin: float | None, improve: tuple[str, ...]) -
     """The file's policy or the default one, with what was typed in its place; suites play no part."""
     import msgspec
 
-    from harness.config import GatePolicy
+    from harness.policy import GatePolicy
 
     policy = GatePolicy() if file is None else read_policy(file)
     try:

@@ -15,8 +15,9 @@ from harness.cli.places import near
 from harness.errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
-    from harness.config import GatePolicy, Project
+    from harness.config import Project
     from harness.gate import Verdict
+    from harness.policy import GatePolicy
     from harness.record import RunRecord
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.config import GatePolicy
 from harness.explain.arithmetic import clean_sheet, odds
 from harness.explain.comparisons import Asked, asked, fates_told, pool_told, target_told
 from harness.explain.short import in_short
 from harness.gate import decide
 from harness.groups import PairedGroup, pair_groups
 from harness.pairs import PairedSet, pair_sets
+from harness.policy import GatePolicy
 from harness.record import RunRecord
 from harness.review.opinions import Review
 from harness.slices import slices

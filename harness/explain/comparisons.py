@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.config import GatePolicy
 from harness.explain.arithmetic import Fates, coin_chance, holm_factors, limit, odds, steps_away
 from harness.pairs import PairedSet, Rival, Watch, watches
+from harness.policy import GatePolicy
 from harness.stats.guards import PairedSample, alarms, pooled_not_worse
 from harness.stats.intervals import Floats
 from harness.stats.paired import PairedComparison

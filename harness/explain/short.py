@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.config import GatePolicy
 from harness.explain.comparisons import MEANINGS, Asked
 from harness.pairs import PairedSet, Rival
+from harness.policy import GatePolicy
 from harness.verdict import number, rate_in_words
 
 

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 
 from harness.answers import Answer, worst
-from harness.config import GatePolicy
 from harness.models.refs import ModelRef
 from harness.pairs import Rival, pair_results, watches
+from harness.policy import GatePolicy
 from harness.record import Role, SetResult
 from harness.stats.guards import Alarm, PairedSample, alarms, pooled_not_worse
 from harness.verdict import margin_status

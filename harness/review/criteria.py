@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.answers import Status
-from harness.config import GatePolicy
+from harness.policy import GatePolicy
 from harness.record import RunRecord
 from harness.review.findings import Findings, findings, human_win_rate
 from harness.review.opinions import Review

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from harness.config import GatePolicy
 from harness.models import Response
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, Role, RunRecord, SetResult, TestResult
 from harness.scorefiles.pairing import PairedScores, Pairing
 from harness.scorefiles.text import digest_of

@@ -12,9 +12,9 @@ from typing import Literal, get_args
 import msgspec
 
 from harness.checks import validate
-from harness.config import GatePolicy
 from harness.errors import ConfigError
 from harness.golden import ENDING, GoldenSet, find_golden_sets, load_golden_set
+from harness.policy import GatePolicy
 from harness.starter.margins import POWER, MarginChoice, choose_margin
 
 Language = Literal["en", "zh"]

@@ -13,8 +13,8 @@ from machine import RESULTS
 from sections import PAGE, section
 
 from harness.answers import SEVERITY
-from harness.config import GatePolicy
 from harness.gate import decide
+from harness.policy import GatePolicy
 from harness.stats.power import rule_power
 
 SMALL = (

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import run
-from harness.config import GatePolicy, load_project
+from harness.config import load_project
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult, TestResult, write_record
 from harness.registry import Registry
 

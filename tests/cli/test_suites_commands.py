@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import run
-from harness.config import GatePolicy
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult, write_record
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from example_records import identity
 
-from harness.config import GatePolicy
 from harness.judgedfiles import JudgedFiles, judged_record
 from harness.judges.judgement import CardLine, JudgeCard, JudgedSet, JudgeIdentity, Judgement, OrderJudgement
 from harness.judges.prompts import Pair
 from harness.models import Response
+from harness.policy import GatePolicy
 from harness.record import RunRecord
 
 JUDGE = JudgeIdentity(

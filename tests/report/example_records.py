@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.config import GatePolicy
 from harness.models import Response
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, Probe, RunRecord, SetResult, TestResult
 
 #: (case id, baseline's score, candidate's score, baseline's text, candidate's text)

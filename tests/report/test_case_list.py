@@ -7,9 +7,9 @@ import pytest
 from browsing import BLOCKED
 from example_records import bleed, golden, many, run, texts_of
 
-from harness.config import GatePolicy
 from harness.gate import decide
 from harness.models import Response
+from harness.policy import GatePolicy
 from harness.record import CaseResult, SetResult, TestResult, read_record, read_texts
 from harness.report.cases import Case
 from harness.report.pages import Page, build_page

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from example_records import bleed, golden, identity, many, run, texts_of
 
-from harness.config import GatePolicy, Waiver
 from harness.gate import decide
 from harness.models import Response
+from harness.policy import GatePolicy, Waiver
 from harness.record import RunRecord, SetResult, SuiteAnswer
 from harness.report.cases import Case, worst
 from harness.report.forest import Scale

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.config import GatePolicy
 from harness.judges.judgement import JudgedSet, JudgeIdentity, Judgement, OrderJudgement
 from harness.models import Response
+from harness.policy import GatePolicy
 from harness.record import CaseResult, ModelIdentity, RunRecord, SetResult, write_record
 from harness.review.blinding import Blinded, blind
 from harness.review.form import Form, Page

@@ -20,9 +20,10 @@ from reviewed import (
 
 from harness.ci.comment import comment
 from harness.cli.main import run as harness
-from harness.config import GatePolicy, load_project
+from harness.config import load_project
 from harness.errors import ConfigError, PromotionRefused, ReviewError
 from harness.gate import decide
+from harness.policy import GatePolicy
 from harness.promotion import refuse_without_proof
 from harness.record import read_record
 from harness.report.headline import next_steps

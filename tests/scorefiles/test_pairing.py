@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import GatePolicy
 from harness.errors import HarnessError, Invalid, ScoreFileError
 from harness.gate import decide
+from harness.policy import GatePolicy
 from harness.scorefiles.comparison import comparison_record
 from harness.scorefiles.pairing import pair
 from harness.scorefiles.reading import read_scores

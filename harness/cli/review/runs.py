@@ -11,8 +11,9 @@ import click
 from harness.cli.decide import policy_of, record_folder, today
 
 if TYPE_CHECKING:
-    from harness.config import GatePolicy, Project
+    from harness.config import Project
     from harness.gate import Verdict
+    from harness.policy import GatePolicy
 
 
 def run_folder(project: Project, run: str) -> Path:
