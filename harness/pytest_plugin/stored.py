@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import ModelError, RegistryError
-from harness.models.refs import SMOLLM2, ModelRef, dtype_name
+from harness.models.bases import SMOLLM2
+from harness.models.refs import ModelRef, dtype_name
 from harness.store import Store
 from harness.store.identities import KnownModel, KnownRun
 

@@ -9,10 +9,11 @@ from urllib.parse import quote
 from harness.lineage import Training
 from harness.models import Response
 from harness.pairs import pair_sets
-from harness.record import ModelIdentity, Role, RunRecord, SuiteAnswer
+from harness.record import Role, RunRecord, SuiteAnswer
 from harness.report.brief import brief
 from harness.report.cases import FATES, Case, Fate, cases_of, worst
 from harness.report.changes import Changes, changes_of
+from harness.report.facts import Model, Phase, facts_of, models_of, moment, phases_of, root_apart
 from harness.report.forest import Scale, Tick
 from harness.report.headline import (
     Said,
@@ -48,25 +49,6 @@ READ_FIRST = 5
 
 #: What was typed before the record's arguments.
 _PROGRAMS = {"suites": "pytest", "scores": "harness compare", "judged": "harness judge run"}
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One of the run's models. `digest` is shortened; `details` are (name, whole value)."""
-
-    role: Role
-    label: str
-    digest: str
-    details: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """A part of the run, and its share of the longest in percent."""
-
-    name: str
-    seconds: str
-    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +148,6 @@ def build_page(
     """
     words = Words(language)
     word: Word = "PARTIAL" if record.partial is not None else verdict.status
-    models = _models(record)
     by_set = {found.name: found for found in verdict.sets}
     scale = Scale.holding(
         [
@@ -194,15 +175,14 @@ def build_page(
         reasons=reasons(record, verdict, words),
         next_steps=next_steps(word, record, verdict, words),
         run=visible(record.run_id),
-        created=_moment(record.created),
+        created=moment(record.created),
         command=command_line(_PROGRAMS[record.source], record),
-        models=tuple(_model(role, identity, record.source, words) for role, identity in models.items()),
+        models=models_of(record, words),
         sets=tuple(
             set_row(of, by_set.get(of.name), record, scale, words, alone=len(guards) == 1) for of in record.sets
         ),
         ticks=scale.ticks,
-        root_apart=record.root is not None
-        and (record.baseline is None or record.root.digest != record.baseline.digest),
+        root_apart=root_apart(record),
         judge=_judge(record, words),
         rules=rules_of(record, words) if record.source == "suites" else (),
         judged=judged_rows(record.judged, cases, texts, words),
@@ -229,9 +209,9 @@ def build_page(
         criteria=tuple(criterion_told(found, record, words) for found in verdict.criteria),
         answers=tuple(told(a.test, a.status, whole_reason(a, record)) for a in record.answers),
         errors=_errors(record, words),
-        phases=_phases(record.phases, words),
+        phases=phases_of(record.phases, words),
         stored=record.phases.get("generate") == 0 and record.phases.get("score", 0.0) == 0 and not record.usage,
-        facts=_facts(record, verdict, words),
+        facts=facts_of(record, verdict, words),
         summary=summarise(record, verdict, cases),
     )
 
@@ -266,12 +246,6 @@ def _untold(record: RunRecord, texts: Mapping[str, Response], words: Words) -> I
     """That the page has no answers, where the record refers to some."""
     if not texts and (record.answer_keys() or any(one.judgements for one in record.judged)):
         yield words("The answers are not shown: texts.json.gz was not beside record.json when this page was written.")
-
-
-def _moment(created: str) -> str:
-    if not created.endswith("+00:00"):
-        return visible(created)
-    return visible(created.replace("T", " ").removesuffix("+00:00") + " UTC")
 
 
 def _first(case: Case) -> First:
@@ -332,7 +306,7 @@ def _run(one: RunSummary, record: RunRecord) -> Run:
 
     return Run(
         link=None if one.run_id == record.run_id else f"../{quote(one.run_id)}/index.html",
-        created=_moment(one.created),
+        created=moment(one.created),
         label=visible(one.candidate),
         word=visible(one.word),
         changes=tuple(
@@ -365,70 +339,3 @@ def _curve(training: Training, words: Words) -> str:
         "no flat line, no exploding gradient. Whether they were learned by heart, or something was forgotten, it "
         "cannot show: the sets tell that."
     )
-
-
-def _models(record: RunRecord) -> dict[Role, ModelIdentity]:
-    found: dict[Role, ModelIdentity] = {"candidate": record.candidate}
-    if record.baseline is not None:
-        found["baseline"] = record.baseline
-    if record.root is not None and (record.baseline is None or record.root.digest != record.baseline.digest):
-        found["root"] = record.root
-    return found
-
-
-def _model(role: Role, identity: ModelIdentity, source: str, words: Words) -> Model:
-    scores = {"scores": identity.reference, "digest": identity.digest, "scored by": identity.engine}
-    weights = {
-        "reference": identity.reference,
-        "weights": identity.digest,
-        "base": identity.base_digest,
-        "adapter": identity.adapter_digest or "none",
-        **({} if identity.prompting_digest is None else {"asked through a YAML": identity.prompting_digest}),
-        "engine": identity.engine,
-        "dtype": identity.dtype,
-    }
-    return Model(
-        role=role,
-        label=visible(identity.label),
-        digest=visible(identity.digest[:12]),
-        details=tuple(
-            (words(name), visible(value)) for name, value in (scores if source == "scores" else weights).items()
-        ),
-    )
-
-
-def _phases(seconds: Mapping[str, float], words: Words) -> tuple[Phase, ...]:
-    longest = max(seconds.values(), default=0.0)
-    return tuple(
-        Phase(
-            name=visible(words(name)), seconds=duration(took), width=round(100 * took / longest, 1) if longest else 0.0
-        )
-        for name, took in seconds.items()
-    )
-
-
-def _facts(record: RunRecord, verdict: Verdict, words: Words) -> tuple[tuple[str, str], ...]:
-    policy = record.policy
-    usage = record.usage.items()
-    facts = {
-        words("samples per case"): f"{record.samples}",
-        words("thinking text"): words("stripped before checks") if record.thinking == "strip" else "",
-        words("margin"): words(
-            "{points} points; alarms at {alpha}", points=f"{100 * policy.margin:g}", alpha=f"{policy.alpha:g}"
-        ),
-        **({words("targets"): ", ".join(policy.improve)} if policy.improve else {}),
-        words("policy digest"): verdict.policy_digest,
-        words("policy digest, as the run wrote it"): record.policy_digest
-        if verdict.policy_digest != record.policy_digest
-        else "",
-        words("collection digest"): record.collection_digest,
-        words("texts digest"): record.texts_digest,
-        **{words(name): f"{amount:,.6g}" if name == "cost" else f"{amount:,.0f}" for name, amount in usage},
-        "finetune-harness": record.harness_version,
-        **record.versions,
-    }
-    for name, bar in policy.margins.items():
-        facts[words("margin of {set}", set=name)] = words("{points} points", points=f"{100 * bar:g}")
-    for name, least in policy.floors.items():
-        facts[words("floor of {set}", set=name)] = percent(least)
-    return tuple((visible(name), visible(value)) for name, value in facts.items() if value)

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from harness.errors import ModelError
+from harness.models.bases import pinned
 from harness.models.hf.memory import is_out_of_memory
 from harness.models.hf.quiet import quiet_transformers
-from harness.models.refs import ModelRef, pinned
+from harness.models.refs import ModelRef
 from harness.training.batches import IGNORED
 from harness.training.packing import end_to_end
 from harness.training.recipe import Recipe

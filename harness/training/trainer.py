@@ -20,8 +20,9 @@ from accelerate import Accelerator, PartialState
 from harness.data.learned import write_rows
 from harness.errors import DataError, HarnessError, ModelError
 from harness.generation import Progress
+from harness.models.bases import pinned
 from harness.models.hf.memory import is_out_of_memory
-from harness.models.refs import ModelRef, pinned
+from harness.models.refs import ModelRef
 from harness.training.batches import pad, plan_epoch
 from harness.training.checkpoints import (
     EpochRecord,

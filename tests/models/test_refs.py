@@ -13,7 +13,8 @@ import pytest
 
 from harness.errors import ModelError
 from harness.models import digests, refs, smollm2
-from harness.models.refs import ModelRef, pinned, resolve
+from harness.models.bases import pinned
+from harness.models.refs import ModelRef, resolve
 
 Refer = Callable[..., ModelRef]
 

@@ -37,7 +37,7 @@ def travelled(run_id: str, candidate: ModelRef, baseline: ModelRef | None) -> Kn
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     # The test must not reach for a hub.
-    monkeypatch.setattr("harness.models.refs._hub_commit", lambda *a: pytest.fail("asked the hub"))
+    monkeypatch.setattr("harness.models.bases._hub_commit", lambda *a: pytest.fail("asked the hub"))
     found = Project(root=tmp_path, config=HarnessConfig())
     with Store(found.store) as store:
         store.put_run(travelled("first", version(2, "candidate"), version(1, "baseline")))

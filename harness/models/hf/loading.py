@@ -13,12 +13,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from harness.errors import HarnessError, ModelError
 from harness.models import Request, Response, ScoreRequest, TokenScores
+from harness.models.bases import pinned
 from harness.models.hf.generating import generate
 from harness.models.hf.memory import Batches, free
 from harness.models.hf.prompts import Prompts
 from harness.models.hf.quiet import quiet_transformers
 from harness.models.hf.scoring import score
-from harness.models.refs import ModelRef, pinned
+from harness.models.refs import ModelRef
 
 
 class LoadedBase:

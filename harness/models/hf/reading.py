@@ -8,10 +8,11 @@ from typing import Any
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from harness.errors import ModelError
+from harness.models.bases import pinned
 from harness.models.hf.loading import _ids, _load_errors
 from harness.models.hf.prompts import Prompts
 from harness.models.hf.quiet import quiet_transformers
-from harness.models.refs import ModelRef, pinned
+from harness.models.refs import ModelRef
 
 
 def read_prompts(ref: ModelRef, *, limit: int | None = None) -> Prompts:

@@ -11,7 +11,8 @@ import msgspec
 
 from harness.config import VllmConfig
 from harness.errors import ModelError
-from harness.models.refs import ModelRef, pinned
+from harness.models.bases import pinned
+from harness.models.refs import ModelRef
 from harness.models.vllm.adapters import lora_rank, read_adapter, target_modules
 from harness.models.vllm.memory import cache_bytes, read_shape
 
