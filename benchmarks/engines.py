@@ -30,7 +30,8 @@ from harness.generation import GenerationPlan, case_requests, run
 from harness.golden import load_golden_set
 from harness.models import Request, Sampling
 from harness.models.opening import OpenModels
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 from harness.models.vllm.asking import VllmModel
 from harness.models.vllm.engine import PROCESS
 from harness.models.vllm.preflight import engine_arguments

@@ -27,7 +27,8 @@ from harness.generation import GenerationPlan, case_requests, run
 from harness.golden import load_golden_set
 from harness.models import Request, Sampling
 from harness.models.hf.quiet import quiet_transformers
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 from harness.store import Store
 
 ROOT = Path(__file__).parent.parent

@@ -28,7 +28,8 @@ from harness.models.hf import scoring
 from harness.models.hf.loading import HfModel, LoadedBase
 from harness.models.hf.memory import Batches
 from harness.models.hf.quiet import quiet_transformers
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 from harness.retention.measurement import plan_retention
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -54,7 +54,7 @@ def rows(count: int) -> list[Any]:
 
 def prepared(count: int, epochs: int = 1, micro: int | None = None) -> tuple[Any, Any, Any, Any]:
     """(recipe, prepared rows, base, tokenizer)."""
-    from harness.models.refs import resolve
+    from harness.models.resolution import resolve
     from harness.training.model import load_tokenizer
     from harness.training.plan import Prepared
     from harness.training.recipe import DataRecipe, OptimRecipe, Recipe

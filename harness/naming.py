@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from harness.config import Project
 from harness.judges.refs import JudgeRef, resolve_judge
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 from harness.registry import Registry
 
 

@@ -25,7 +25,8 @@ from filelock import FileLock
 from harness.aliases import ALIASES, LABEL, NAME, Alias, Aliases, Move, now
 from harness.data.learned import ROWS_FILE
 from harness.errors import RegistryError, unknown_name
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 from harness.promotion import refuse_without_proof
 
 if TYPE_CHECKING:

@@ -255,7 +255,7 @@ def test_several_samples_at_temperature_zero_are_refused() -> None:
 def test_ten_thousand_scripted_answers_are_written_in_few_transactions(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.models.refs import resolve
+    from harness.models.resolution import resolve
 
     rows = [{"input": f"q{i}", "output": f"a{i}"} for i in range(10_000)]
     (tmp_path / "s.jsonl").write_text("\n".join(map(json.dumps, rows)))

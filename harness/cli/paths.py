@@ -152,7 +152,7 @@ def _asked(project: Project, suites: tuple[str, ...], sets: tuple[str, ...]) -> 
 
 def _resolved(project: Project, models: list[str], device: str | None, dtype: str | None) -> list[ModelRef]:
     """The models, each another one. Raises ConfigError for two that are the same."""
-    from harness.models.refs import resolve
+    from harness.models.resolution import resolve
     from harness.registry import Registry
 
     registry, config = Registry(project.registry), project.config

@@ -53,7 +53,7 @@ def train(
     """
     from harness.config import load_project
     from harness.golden import select_golden_sets
-    from harness.models.refs import resolve
+    from harness.models.resolution import resolve
     from harness.registry import Registry, refuse_name
     from harness.training.plan import load_sources, plan_digest
     from harness.training.recipe import load_recipe

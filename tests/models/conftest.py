@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tiny_llama import build_adapter, build_base
 
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,7 +9,8 @@ import pytest
 from harness.config import EndpointConfig, Price, parse_config
 from harness.errors import ConfigError, ModelError
 from harness.models.endpoints import endpoint_of, is_near
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 
 SHOP = EndpointConfig(url="http://127.0.0.1:8000/v1", model="tiny", price=Price(input=1, output=2))
 

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from harness.errors import ModelError
-from harness.models import digests, refs, smollm2
+from harness.models import digests, resolution, smollm2
 from harness.models.bases import pinned
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 
 Refer = Callable[..., ModelRef]
 
@@ -237,8 +238,8 @@ def test_automatic_device_is_cuda_only_with_a_card_and_a_cuda_build(
         origin = str(build / "__init__.py")
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(refs.importlib.util, "find_spec", lambda name: Spec)
-    monkeypatch.setattr(refs, "_has_card", lambda: True)
+    monkeypatch.setattr(resolution.importlib.util, "find_spec", lambda name: Spec)
+    monkeypatch.setattr(resolution, "_has_card", lambda: True)
     (build / "version.py").write_text("cuda: Optional[str] = None\n")
     assert refer("base", device="auto").device == "cpu"
     (build / "version.py").write_text("debug = False\ncuda: Optional[str] = '12.8'\n")
@@ -246,7 +247,7 @@ def test_automatic_device_is_cuda_only_with_a_card_and_a_cuda_build(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert refer("base", device="auto").device == "cpu"
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    monkeypatch.setattr(refs, "_has_card", lambda: False)
+    monkeypatch.setattr(resolution, "_has_card", lambda: False)
     assert refer("base", device="auto").device == "cpu"
 
 
@@ -255,7 +256,7 @@ def test_resolving_and_opening_a_script_import_no_heavy_library(tmp_path: Path, 
     program = """
 import sys
 from pathlib import Path
-from harness.models.refs import resolve
+from harness.models.resolution import resolve
 from harness.models.opening import open_models
 for text in ("scripted:s.jsonl", "tuned"):
     ref = resolve(text, lookup=lambda name: None, known=list, root=Path("."))

@@ -25,7 +25,7 @@ def own_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def refer() -> Refer:
-    from harness.models.refs import resolve
+    from harness.models.resolution import resolve
 
     return lambda text, **settings: resolve(
         text, lookup=lambda name: None, known=list, root=Path.cwd(), device="cpu", **settings

@@ -21,7 +21,8 @@ from harness.errors import GenerationError, ModelError
 from harness.models import Message, Request, Response, Sampling, ScoreRequest, TokenScores, smollm2
 from harness.models.hf.reading import read_prompts
 from harness.models.opening import open_models
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 from harness.models.vllm.asking import VllmModel
 from harness.models.vllm.engine import LoadedEngine
 from harness.models.vllm.server import served_scores

@@ -22,7 +22,7 @@ from harness.errors import GenerationError
 from harness.models import Message, Request, Sampling, ScoreRequest, smollm2
 from harness.models.openai import EndpointModel
 from harness.models.opening import open_models
-from harness.models.refs import resolve
+from harness.models.resolution import resolve
 
 pytestmark = pytest.mark.vllm
 

@@ -9,7 +9,8 @@ import pytest
 
 from harness.data.formats import Prompt
 from harness.models import Message
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 from harness.training.replay import answer_prompts
 
 

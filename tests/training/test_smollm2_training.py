@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from harness.data.formats import load_rows
-from harness.models.refs import ModelRef, resolve
+from harness.models.refs import ModelRef
+from harness.models.resolution import resolve
 from harness.training.model import load_tokenizer
 from harness.training.recipe import DataRecipe, LoraRecipe, OptimRecipe, Recipe
 from harness.training.template import render, stop_ids
