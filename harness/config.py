@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -275,6 +276,26 @@ def parse_config(table: dict[str, Any], *, where: str) -> HarnessConfig:
         return msgspec.convert(table, HarnessConfig)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: [tool.harness]: {error}") from error
+
+
+def read_policy(file: Path) -> GatePolicy:
+    """A policy from a TOML file: its [tool.harness.gate] table where it has one, else the whole file.
+
+    Raises ConfigError for one that cannot be read, or has neither.
+    """
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}). Name a TOML file with a policy.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not valid TOML ({error}). Fix the file, then run again.") from error
+    if "tool" in table:
+        table = table["tool"].get("harness", {}).get("gate")
+        if table is None:
+            raise ConfigError(
+                f"{file}: no [tool.harness.gate] in it. Add the table, or write its keys at the top level."
+            )
+    return parse_config({"gate": table}, where=str(file)).gate
 
 
 def _refuse_unknown(table: object, struct: type[msgspec.Struct], where: str, path: str) -> None:

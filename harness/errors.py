@@ -124,6 +124,18 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     return f"unknown {kind} {name!r}:{hint} Known: {listed}"
 
 
+def first_line(error: object, *, lines: int = 1, named: bool = False) -> str:
+    """What a library's error says in its first lines, behind its type's name where `named`; the type where it says
+    nothing.
+
+    >>> first_line(OSError("no room\\non the disk"), named=True)
+    'OSError: no room'
+    """
+    kind = type(error).__name__
+    text = " ".join(line.strip() for line in str(error).strip().splitlines()[:lines])
+    return (f"{kind}: {text}" if named else text) if text else kind
+
+
 def looked_in(root: Path) -> str:
     """Where a file that was named was looked for: the current folder and the project's, one where they are the same."""
     return " or ".join(dict.fromkeys((str(Path.cwd()), str(root.resolve()))))

@@ -9,7 +9,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from harness.errors import ConfigError, GenerationError, HarnessError
+from harness.errors import ConfigError, GenerationError, HarnessError, first_line
 from harness.golden import GoldenCase
 from harness.models import Model, Request, Response, Sampling, ScoreRequest, ScoringModel, TokenScores
 from harness.models.opening import OpenModels, open_models
@@ -276,7 +276,9 @@ def _load(
     except HarnessError:
         raise
     except Exception as error:
-        raise GenerationError(f"{ref.label}: cannot be loaded ({_first_line(error)}). {_ENGINE_NEXT}") from error
+        raise GenerationError(
+            f"{ref.label}: cannot be loaded ({first_line(error, named=True)}). {_ENGINE_NEXT}"
+        ) from error
     # Answers are kept under the ref that was asked for.
     assert there == ref, f"{there.label} was opened for {ref.label}"
     return model
@@ -327,7 +329,7 @@ class _Writer(Generic[_Ask, _Result]):
             verb = "answering" if self._phase == "generate" else "scoring"
             raise GenerationError(
                 f"{self._ref.label}: {verb} failed after {len(self._finished)} of {len(self._keys)} "
-                f"({_first_line(error)}). Finished answers are kept. {_ENGINE_NEXT}"
+                f"({first_line(error, named=True)}). Finished answers are kept. {_ENGINE_NEXT}"
             ) from error
         finally:
             self._write()
@@ -371,8 +373,3 @@ class _Writer(Generic[_Ask, _Result]):
 
 
 _ENGINE_NEXT = "Free memory or lower batch_size if it ran out of either, then run again."
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

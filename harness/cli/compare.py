@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.decide import read_policy
-from harness.cli.places import near
+from harness.cli.ownrun import finish, heading
 
 if TYPE_CHECKING:
     from harness.policy import GatePolicy
@@ -68,12 +64,7 @@ def compare(
 
     Exit status: 0 PASS, 1 FAIL, 10 INCONCLUSIVE, 11 INVALID, 4 wrong usage or a file that cannot be read.
     """
-    from harness.ci.comment import comment
-    from harness.ci.files import write_comment
     from harness.config import load_project
-    from harness.gate import decide
-    from harness.record import write_record
-    from harness.report.html import write_page
     from harness.scorefiles.comparison import comparison_record
     from harness.scorefiles.pairing import pair
     from harness.scorefiles.reading import read_scores, refuse_unknown
@@ -96,33 +87,22 @@ def compare(
     ours, theirs = read_scores(candidate, columns), read_scores(baseline, columns)
     refuse_unknown(columns, (ours, theirs))
     pairing = pair(ours, theirs, sets=sets, missing=missing)
-    now = datetime.datetime.now(datetime.UTC)
     project = load_project(Path.cwd())
-    folder = _new_folder(project.reports, now, ours.label)
     record, texts = comparison_record(
         ours,
         theirs,
         pairing,
         policy,
-        run_id=folder.name,
-        created=now.isoformat(timespec="seconds"),
-        harness_version=importlib.metadata.version("finetune-harness"),
-        arguments=_typed(),
+        **heading(project, ("compare",), ours.label)._asdict(),
     )
-    record = write_record(folder, record, texts)
-    verdict = decide(record, policy)
-    page = write_page(folder, record, verdict, texts, project.config.language)
-    write_comment(folder, comment(record, verdict, texts))
-    click.echo("\n".join(verdict.lines()))
-    click.echo(f"record: {near(folder / 'record.json')}")
-    click.echo(f"report: {near(page)}")
-    return verdict.exit_code(policy)
+    return finish(project, record, texts).exit_code(policy)
 
 
 def _policy(file: Path | None, margin: float | None, improve: tuple[str, ...]) -> GatePolicy:
     """The file's policy or the default one, with what was typed in its place; suites play no part."""
     import msgspec
 
+    from harness.config import read_policy
     from harness.policy import GatePolicy
 
     policy = GatePolicy() if file is None else read_policy(file)
@@ -135,19 +115,3 @@ def _policy(file: Path | None, margin: float | None, improve: tuple[str, ...]) -
         )
     except ValueError as error:
         raise click.UsageError(f"--{error}") from error
-
-
-def _new_folder(reports: Path, now: datetime.datetime, label: str) -> Path:
-    """A folder that no other run has, named by time and candidate."""
-    name = "".join(c if c.isalnum() or c in "-." else "-" for c in label)[:40].strip("-.")
-    stem = f"{now:%Y%m%d-%H%M%S}-compare-{name or 'scores'}"
-    folder, number = reports / stem, 2
-    while folder.exists():
-        folder, number = reports / f"{stem}-{number}", number + 1
-    return folder
-
-
-def _typed() -> tuple[str, ...]:
-    """The command's own arguments, for whoever reads the record."""
-    words = sys.argv[1:]
-    return tuple(words[words.index("compare") + 1 :]) if "compare" in words else ()

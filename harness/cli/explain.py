@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.decide import read_policy, record_folder, today
+from harness.cli.decision import today
+from harness.cli.places import record_folder
 
 if TYPE_CHECKING:
     from harness.explain import Section
@@ -31,6 +32,7 @@ def explain(record: Path, policy_file: Path | None) -> None:
     RECORD is a folder below reports/, or its record.json. Every number is computed again from the record: pairs and
     flips, what an equal model would do by chance, the worst case over all guard sets, and what the run could not see.
     """
+    from harness.config import read_policy
     from harness.explain import explain as explained
     from harness.record import read_record
     from harness.review.kept import review_for

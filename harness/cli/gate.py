@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.child import from_anywhere, suite_command, wait_for
-from harness.cli.decide import decide_again, policy_of, read_policy, record_folder
+from harness.cli.decision import decide_again, policy_of
 from harness.cli.explain import explain
 from harness.cli.noise import measure_noise
-from harness.cli.places import Writable
+from harness.cli.places import Writable, record_folder
 from harness.cli.status import INCONCLUSIVE, INTERRUPTED_PYTEST, INVALID, PASSED, USAGE
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def gate(
 
     Exit status: 0 PASS, 1 FAIL, 10 INCONCLUSIVE, 11 INVALID, 4 wrong usage, 130 Ctrl-C.
     """
-    from harness.config import load_project
+    from harness.config import load_project, read_policy
 
     project = load_project(Path.cwd())
     if aa:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.ownrun import finish, heading
 from harness.cli.places import Writable, near
 from harness.cli.status import FAILED, PASSED
 
@@ -88,16 +86,11 @@ def run(
 
     Exit status: 0 PASS, 1 FAIL, 10 INCONCLUSIVE, 11 INVALID (an unfit judge), 4 wrong usage or an unreadable file.
     """
-    from harness.ci.comment import comment
-    from harness.ci.files import write_comment
     from harness.config import load_project
-    from harness.gate import decide
     from harness.judgedfiles import judge_files, judge_recorded, judged_record
     from harness.judges.answers import read_answers
     from harness.judges.cards import next_step, read_card
     from harness.judges.summary import summarise
-    from harness.record import write_record
-    from harness.report.html import write_page
     from harness.report.visible import visible
     from harness.store import Store
 
@@ -124,24 +117,12 @@ def run(
                 seed=seed,
                 max_cost=max_cost,
             )
-    now = datetime.datetime.now(datetime.UTC)
     record, texts = judged_record(
         files,
         project.config.gate,
-        run_id=_new_folder(project, now, files.candidate.label).name,
-        created=now.isoformat(timespec="seconds"),
-        harness_version=importlib.metadata.version("finetune-harness"),
-        arguments=_typed(),
+        **heading(project, ("judge", "run"), files.candidate.label)._asdict(),
     )
-    folder = project.reports / record.run_id
-    record = write_record(folder, record, texts)
-    verdict = decide(record, record.policy)
-    page = write_page(folder, record, verdict, texts, project.config.language)
-    write_comment(folder, comment(record, verdict, texts))
-    for line in [*verdict.lines(), *summarise(files.judged.judgements).lines(), *_calls(files.judged)]:
-        click.echo(visible(line))
-    click.echo(f"record: {near(folder / 'record.json')}")
-    click.echo(f"report: {near(page)}")
+    verdict = finish(project, record, texts, [*summarise(files.judged.judgements).lines(), *_calls(files.judged)])
     if verdict.status == "INVALID" and (step := next_step(ref, card)) is not None:
         click.echo(visible(f"next: {step}"))
     return verdict.exit_code(record.policy)
@@ -205,19 +186,3 @@ def _calls(one: JudgedSet) -> list[str]:
             money = "" if one.cost_saved is None else f", about {one.cost_saved:.4g}"
             lines.append(f"saved: {one.calls_saved} calls{money}")
     return lines
-
-
-def _new_folder(project: Project, now: datetime.datetime, label: str) -> Path:
-    """A folder that no other run has, named by time and candidate."""
-    name = "".join(c if c.isalnum() or c in "-." else "-" for c in label)[:40].strip("-.")
-    stem = f"{now:%Y%m%d-%H%M%S}-judge-{name or 'answers'}"
-    folder, number = project.reports / stem, 2
-    while folder.exists():
-        folder, number = project.reports / f"{stem}-{number}", number + 1
-    return folder
-
-
-def _typed() -> tuple[str, ...]:
-    """The command's own arguments, for whoever reads the record."""
-    words = sys.argv[1:]
-    return tuple(words[words.index("run") + 1 :]) if words[:2] == ["judge", "run"] else ()

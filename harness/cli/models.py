@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.decide import today
+from harness.cli.decision import today
 from harness.errors import RegistryError
 
 if TYPE_CHECKING:

@@ -152,23 +152,12 @@ def _asked(project: Project, suites: tuple[str, ...], sets: tuple[str, ...]) -> 
 
 def _resolved(project: Project, models: list[str], device: str | None, dtype: str | None) -> list[ModelRef]:
     """The models, each another one. Raises ConfigError for two that are the same."""
-    from harness.models.resolution import resolve
-    from harness.registry import Registry
+    from harness.naming import local_models
 
-    registry, config = Registry(project.registry), project.config
+    local = local_models(project, device, dtype)
     refs: dict[str, ModelRef] = {}
     for model in models:
-        ref = resolve(
-            model,
-            lookup=registry.lookup,
-            known=registry.known,
-            root=project.root,
-            device=device or config.device,
-            dtype=dtype or config.dtype,
-            batch_size=config.batch_size,
-            endpoints=config.endpoints,
-            egress=config.egress,
-        )
+        ref = local(model)
         same = refs.setdefault(ref.digest, ref)
         if same is not ref:
             raise ConfigError(

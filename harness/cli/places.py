@@ -1,4 +1,4 @@
-"""Places on the disk: how they are told to the user, and where something may be written."""
+"""Places on the disk: how they are told to the user, where something may be written, where a run lies."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from harness.errors import ConfigError
 
 
 class Writable(click.Path):
@@ -31,3 +33,11 @@ def near(path: Path) -> Path:
         if one.is_relative_to(here):
             return one.relative_to(here)
     return path
+
+
+def record_folder(path: Path) -> Path:
+    """The run's folder, from the folder itself or its record.json."""
+    folder = path.parent if path.name == "record.json" else path
+    if not (folder / "record.json").is_file():
+        raise ConfigError(f"{path}: no run record there. Runs write theirs to reports/<run-id>/record.json.")
+    return folder

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.decide import record_folder
-from harness.cli.places import Writable, near
+from harness.cli.places import Writable, near, record_folder
 
 #: The page of a record whose texts are gone since.
 _EARLIER = "index.before.html"

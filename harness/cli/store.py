@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.decide import record_folder
-from harness.cli.places import Writable
+from harness.cli.places import Writable, record_folder
 from harness.cli.status import FAILED, PASSED
 from harness.errors import ConfigError, RecordError
 

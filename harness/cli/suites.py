@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.decide import record_folder
+from harness.cli.places import record_folder
 from harness.cli.status import FAILED, PASSED, USAGE
 from harness.errors import GoldenSetError, HarnessError
 

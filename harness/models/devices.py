@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from harness.errors import first_line
+
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """One CUDA device; memory in bytes. `bfloat16` says whether it computes in that format itself."""
@@ -42,9 +44,9 @@ def see_devices() -> Devices | None:
             usable = torch.cuda.is_available()
             gpus = tuple(_gpu(i) for i in range(torch.cuda.device_count())) if usable else ()
     except Exception as error:  # a broken installation fails in many ways: missing libraries, a wrong build
-        return Devices(problem=_first_line(error))
+        return Devices(problem=first_line(error))
     cuda = torch.version.cuda
-    why = next((_first_line(one.message) for one in told if "CUDA" in str(one.message)), None)
+    why = next((first_line(one.message) for one in told if "CUDA" in str(one.message)), None)
     return Devices(
         cuda=cuda,
         gpus=gpus,
@@ -80,7 +82,3 @@ def _gpu(index: int) -> Gpu:
         # torch also says yes where it would emulate it.
         bfloat16=torch.cuda.get_device_capability(index) >= (8, 0),
     )
-
-
-def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

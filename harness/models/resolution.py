@@ -14,8 +14,9 @@ import msgspec
 from harness.config import EndpointConfig, VllmConfig
 from harness.errors import ModelError, looked_in
 from harness.models import digests
-from harness.models.bases import HUB_ID, SMOLLM2, existing, find_base
+from harness.models.bases import HUB_ID, find_base, find_path
 from harness.models.refs import MODEL_FILES, VLLM, ModelRef
+from harness.models.smollm2 import SMOLLM2
 
 _DTYPES = {"bfloat16", "float16", "float32"}
 _SHORT_DTYPES = {"auto": "bfloat16", "bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
@@ -109,7 +110,7 @@ def resolve(
             )
         label = f"{version.parent.name}@{version.name}"
         return _adapted(text, label, adapter_folder, root, settings)
-    path = existing(text, root)
+    path = find_path(text, root)
     if path is not None and path.is_dir():
         if (path / "adapter_config.json").is_file():
             return _adapted(text, text, path, root, settings)
@@ -131,7 +132,7 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _scripted(text: str, name: str, root: Path) -> ModelRef:
-    path = existing(name, root)
+    path = find_path(name, root)
     if path is None or not path.is_file():
         raise ModelError(
             f"{text}: there is no file {name} in {looked_in(root)}. "
@@ -151,13 +152,13 @@ def _scripted(text: str, name: str, root: Path) -> ModelRef:
 
 def _whole(text: str, base: str, root: Path, settings: _Settings, *, adapter: Path | None = None) -> ModelRef:
     """A base, by word, folder or hub id, with or without an adapter that was named beside it."""
-    folder, digest = find_base(base, root, wanted_by=text)
+    found = find_base(base, root, wanted_by=text)
     ref = ModelRef(
         text=text,
         label=text,
         engine="hf",
-        base=folder,
-        base_digest=digest,
+        base=found.place,
+        base_digest=found.digest,
         base_name=base,
         dtype=settings.dtype,
         device=settings.device,
@@ -168,7 +169,7 @@ def _whole(text: str, base: str, root: Path, settings: _Settings, *, adapter: Pa
 
 def _local_text(rest: str, lookup: Callable[[str], Path | None], root: Path) -> str:
     """What follows `vllm:`, as it would be written alone: a base with an adapter and a hub id take `hf:`."""
-    if rest.startswith("hf:") or existing(rest, root) is not None or lookup(rest) is not None:
+    if rest.startswith("hf:") or find_path(rest, root) is not None or lookup(rest) is not None:
         return rest
     return f"hf:{rest}" if "+" in rest or HUB_ID.fullmatch(rest.partition("@")[0]) else rest
 
@@ -229,7 +230,7 @@ def _adapter_config(folder: Path) -> dict[str, Any]:
 
 
 def _folder(name: str, root: Path) -> Path:
-    path = existing(name, root)
+    path = find_path(name, root)
     if path is None or not path.is_dir():
         raise ModelError(f"{name}: no such adapter folder in {looked_in(root)}.")
     return path

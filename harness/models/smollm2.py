@@ -16,6 +16,9 @@ import filelock
 from harness.errors import ModelError
 from harness.models.digests import cache_folder
 
+#: The word that means this model.
+SMOLLM2 = "smollm2"
+
 #: Name of the converted folder; the number is raised when the conversion changes.
 FOLDER = "smollm2-135m-instruct-1"
 

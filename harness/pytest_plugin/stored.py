@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import ModelError, RegistryError
-from harness.models.bases import SMOLLM2
 from harness.models.refs import ModelRef
 from harness.models.resolution import dtype_name
+from harness.models.smollm2 import SMOLLM2
 from harness.store import Store
 from harness.store.identities import KnownModel, KnownRun
 

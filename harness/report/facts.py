@@ -104,10 +104,3 @@ def facts_of(record: RunRecord, verdict: Verdict, words: Words) -> tuple[tuple[s
     for name, least in policy.floors.items():
         facts[words("floor of {set}", set=name)] = percent(least)
     return tuple((visible(name), visible(value)) for name, value in facts.items() if value)
-
-
-def moment(created: str) -> str:
-    """A record's time for the eye: `2026-01-02 03:04:05 UTC`."""
-    if not created.endswith("+00:00"):
-        return visible(created)
-    return visible(created.replace("T", " ").removesuffix("+00:00") + " UTC")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from harness.report.visible import visible
+
 _MINUS = re.compile(r"(?<![^\s\[(])-(?=\d)")
 #: A rate that should be low is told without a sign.
 _MORE = re.compile(r"(?<=: )([\d.]+) points worse(?= over)")
@@ -66,6 +68,17 @@ def count(passes: float, n: int) -> str:
     """
     shown = f"{passes:,.0f}" if passes == int(passes) else f"{passes:,.2f}"
     return f"{shown} of {n:,}"
+
+
+def moment(created: str) -> str:
+    """A record's time for the eye.
+
+    >>> moment("2026-01-02T03:04:05+00:00")
+    '2026-01-02 03:04:05 UTC'
+    """
+    if not created.endswith("+00:00"):
+        return visible(created)
+    return visible(created.replace("T", " ").removesuffix("+00:00") + " UTC")
 
 
 def duration(seconds: float) -> str:

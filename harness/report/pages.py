@@ -13,7 +13,7 @@ from harness.record import Role, RunRecord, SuiteAnswer
 from harness.report.brief import brief
 from harness.report.cases import FATES, Case, Fate, cases_of, worst
 from harness.report.changes import Changes, changes_of
-from harness.report.facts import Model, Phase, facts_of, models_of, moment, phases_of, root_apart
+from harness.report.facts import Model, Phase, facts_of, models_of, phases_of, root_apart
 from harness.report.forest import Scale, Tick
 from harness.report.headline import (
     Said,
@@ -28,7 +28,7 @@ from harness.report.headline import (
     whole_reason,
 )
 from harness.report.judged import JudgedRow, judged_rows
-from harness.report.numbers import change, duration, percent
+from harness.report.numbers import change, duration, moment, percent
 from harness.report.people import People, people_of
 from harness.report.plots import Plots
 from harness.report.probes import ProbeRow, probe_rows

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from harness.errors import ScoreFileError
+from harness.errors import ScoreFileError, first_line
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ def as_json(data: bytes | str, kind: type[T], where: str) -> T:
             f"{place}: malformed JSON at column {error.colno} ({error.msg}). Copy the file again, or mend the line."
         ) from error
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-        raise ScoreFileError(f"{where}: not what such a file holds ({_first_line(error)}).") from error
+        raise ScoreFileError(f"{where}: not what such a file holds ({first_line(error)}).") from error
 
 
 def json_lines(data: bytes, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -66,7 +66,3 @@ def json_lines(data: bytes, file: str) -> Iterator[tuple[int, dict[str, Any]]]:
 def digest_of(*parts: object) -> str:
     """A digest of what was asked, to tell whether two files mean the same question by one id."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False, default=str).encode("utf-8", "replace")).hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -16,6 +16,8 @@ sys.path.append(str(Path(__file__).parent.parent / "models"))
 from served import Server, completion
 
 from harness.cli.main import run
+from harness.cli.paths import _resolved
+from harness.config import load_project
 from harness.pathtable import PathTable, markdown
 
 N = 12
@@ -149,6 +151,17 @@ def test_tokens_price_and_waiting_are_those_of_the_server(project, capsys):
     assert (plain.alone.n, plain.alone.together) == (4, 1)
     # 12 in the run, 4 alone and one before them, each.
     assert len(server.seen) == 2 * (N + 4 + 1)
+
+
+def test_a_path_on_vllm_is_asked_as_the_project_sets_that_engine(project):
+    """Else the weights of the table would go by another name than those of the run behind it."""
+    (project / "base").mkdir()
+    (project / "base" / "config.json").write_text('{"model_type": "llama"}')
+    (project / "base" / "model.safetensors").write_bytes(b"weights")
+    settings = project / "pyproject.toml"
+    settings.write_text(settings.read_text() + "\n[tool.harness.vllm.engine_args]\nseed = 3\n")
+    _, through_vllm = _resolved(load_project(project), ["scripted:good.jsonl", "vllm:base"], None, None)
+    assert through_vllm.dtype == "bfloat16 seed=3"
 
 
 def test_a_yaml_is_no_version(project, capsys):

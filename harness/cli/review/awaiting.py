@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.decide import policy_of
+from harness.cli.decision import policy_of
 from harness.cli.places import near
 from harness.cli.review.runs import reviewed_folder, say
 

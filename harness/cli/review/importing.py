@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.decide import decide_again
+from harness.cli.decision import decide_again
 from harness.cli.places import near
 from harness.cli.review.runs import retell, say
 from harness.cli.status import PASSED
@@ -104,7 +104,6 @@ def import_(files: tuple[Path, ...], replace: bool) -> int:
 
 def _decide(project: Project, folder: Path) -> int:
     """Decide the run again with its review, and write its report again under the same policy."""
-
     _, policy = retell(project, folder)
     return decide_again(folder, policy, project.root).exit_code(policy)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.decide import policy_of, record_folder, today
+from harness.cli.decision import policy_of, today
+from harness.cli.places import record_folder
 
 if TYPE_CHECKING:
     from harness.config import Project
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 def run_folder(project: Project, run: str) -> Path:
     """The run's folder, from its id, the folder itself or its record.json."""
-
     named = project.reports / run
     return named if (named / "record.json").is_file() else record_folder(Path(run))
 

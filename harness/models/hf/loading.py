@@ -11,7 +11,7 @@ import msgspec
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from harness.errors import HarnessError, ModelError
+from harness.errors import HarnessError, ModelError, first_line
 from harness.models import Request, Response, ScoreRequest, TokenScores
 from harness.models.bases import pinned
 from harness.models.hf.generating import generate
@@ -34,7 +34,7 @@ class LoadedBase:
         self._name = name
         self._adapters: dict[str, str] = {}
         self._peft: Any = None
-        with quiet_transformers(), _load_errors(ref.base):
+        with quiet_transformers(), load_errors(ref.base):
             causal: Any = AutoModelForCausalLM.from_pretrained(
                 name,
                 revision=revision,
@@ -44,7 +44,7 @@ class LoadedBase:
                 **({} if ref.device == "cpu" else {"device_map": {"": ref.device}}),
             )
             self._tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
-        self._eos = _ids(causal.generation_config.eos_token_id, getattr(causal.config, "eos_token_id", None))
+        self._eos = end_ids(causal.generation_config.eos_token_id, getattr(causal.config, "eos_token_id", None))
         # generation_config.json is ignored: `generate` would fill in from it whatever we leave open.
         causal.generation_config = GenerationConfig(pad_token_id=0)  # type: ignore[no-untyped-call]
         self._causal = causal.eval().requires_grad_(False)
@@ -69,7 +69,7 @@ class LoadedBase:
         """An adapter that brings a tokenizer is asked with it: it was trained with that template."""
         tokenizer = self._tokenizer
         if ref.adapter is not None and (Path(ref.adapter) / "tokenizer_config.json").is_file():
-            with quiet_transformers(), _load_errors(ref.adapter):
+            with quiet_transformers(), load_errors(ref.adapter):
                 tokenizer = AutoTokenizer.from_pretrained(ref.adapter, trust_remote_code=False)
             rows = self._causal.get_input_embeddings().weight.shape[0]
             if len(tokenizer) > rows:
@@ -167,20 +167,21 @@ def _require_device(ref: ModelRef) -> None:
         torch.empty(0, device=ref.device)
     except (RuntimeError, AssertionError) as error:
         raise ModelError(
-            f"{ref.label}: device {ref.device!r} cannot be used ({_first_line(error)}). Use --device cpu, or install "
+            f"{ref.label}: device {ref.device!r} cannot be used ({first_line(error)}). Use --device cpu, or install "
             "a torch build for your card."
         ) from error
 
 
 @contextlib.contextmanager
-def _load_errors(name: str) -> Iterator[None]:
+def load_errors(name: str) -> Iterator[None]:
+    """Whatever transformers raises while it reads the model of this name becomes a ModelError."""
     try:
         yield
     except HarnessError:
         raise
     except Exception as error:
         raise ModelError(
-            f"{name}: cannot be loaded as a causal language model ({_first_line(error)}). "
+            f"{name}: cannot be loaded as a causal language model ({first_line(error)}). "
             "Check that the folder is whole and holds safetensors."
         ) from error
 
@@ -192,7 +193,7 @@ def _adapter_errors(folder: Path, base: str) -> Iterator[None]:
     except HarnessError:
         raise
     except Exception as error:
-        raise ModelError(_does_not_fit(folder, base, _first_line(error, lines=2))) from error
+        raise ModelError(_does_not_fit(folder, base, first_line(error, lines=2))) from error
 
 
 def _require_same_keys(model: Any, name: str, folder: Path) -> None:
@@ -242,13 +243,9 @@ def _does_not_fit(folder: Path, base: str, why: str) -> str:
     )
 
 
-def _ids(*values: int | list[int] | None) -> list[int]:
+def end_ids(*values: int | list[int] | None) -> list[int]:
+    """The tokens that end an answer, from the configurations that name one, several or none."""
     found: set[int] = set()
     for value in values:
         found.update([] if value is None else [value] if isinstance(value, int) else value)
     return sorted(found)
-
-
-def _first_line(error: BaseException, lines: int = 1) -> str:
-    text = " ".join(line.strip() for line in str(error).strip().splitlines()[:lines])
-    return text or type(error).__name__

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from harness.errors import ModelError
 from harness.models.bases import pinned
-from harness.models.hf.loading import _ids, _load_errors
+from harness.models.hf.loading import end_ids, load_errors
 from harness.models.hf.prompts import Prompts
 from harness.models.hf.quiet import quiet_transformers
 from harness.models.refs import ModelRef
@@ -21,7 +21,7 @@ def read_prompts(ref: ModelRef, *, limit: int | None = None) -> Prompts:
     `limit` is the longest text in tokens, where it is less than the model's own. Raises ModelError.
     """
     name, revision = pinned(ref.base)
-    with quiet_transformers(), _load_errors(ref.base):
+    with quiet_transformers(), load_errors(ref.base):
         config: Any = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
         tokenizer: Any = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
         try:
@@ -31,7 +31,7 @@ def read_prompts(ref: ModelRef, *, limit: int | None = None) -> Prompts:
             eos = None
     text_config = config.get_text_config(decoder=True)
     if ref.adapter is not None and (Path(ref.adapter) / "tokenizer_config.json").is_file():
-        with quiet_transformers(), _load_errors(ref.adapter):
+        with quiet_transformers(), load_errors(ref.adapter):
             tokenizer = AutoTokenizer.from_pretrained(ref.adapter, trust_remote_code=False)
         if len(tokenizer) > text_config.vocab_size:
             raise ModelError(
@@ -42,7 +42,7 @@ def read_prompts(ref: ModelRef, *, limit: int | None = None) -> Prompts:
     limits = [value for value in (limit, own) if value is not None]
     return Prompts(
         tokenizer,
-        eos=_ids(eos, getattr(config, "eos_token_id", None)),
+        eos=end_ids(eos, getattr(config, "eos_token_id", None)),
         limit=min(limits, default=None),
         label=ref.label,
     )

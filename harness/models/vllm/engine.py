@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.errors import HarnessError, ModelError
+from harness.errors import HarnessError, ModelError, first_line
 from harness.models.devices import keep_threads
 from harness.models.hf.prompts import Prompts
 from harness.models.refs import ModelRef
@@ -94,14 +94,14 @@ def _start(label: str, arguments: dict[str, Any], variables: dict[str, str]) -> 
         raise
     except ImportError as error:
         raise ModelError(
-            f"{label}: vLLM is installed, and cannot be imported ({_first_line(error)}). Its build must fit torch and "
-            "this machine; install it again as docs/vllm.md says."
+            f"{label}: vLLM is installed, and cannot be imported ({first_line(error, named=True)}). Its build must fit "
+            "torch and this machine; install it again as docs/vllm.md says."
         ) from error
     except Exception as error:
         last = f" Its last line: {said[-1]}" if said else ""
         raise ModelError(
-            f"{label}: vLLM cannot load it ({_first_line(error)}). Check [tool.harness.vllm] and the model's folder; "
-            f"hf: instead of vllm: asks it through transformers.{last}"
+            f"{label}: vLLM cannot load it ({first_line(error, named=True)}). Check [tool.harness.vllm] and the "
+            f"model's folder; hf: instead of vllm: asks it through transformers.{last}"
         ) from error
 
 
@@ -127,8 +127,3 @@ def _told_elsewhere(said: list[str] | None = None) -> Iterator[None]:
             for number, copy in zip((1, 2), kept, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.places import near
-from harness.errors import ConfigError, RecordError
+from harness.errors import RecordError
 
 if TYPE_CHECKING:
     from harness.config import Project
@@ -21,41 +21,12 @@ if TYPE_CHECKING:
     from harness.record import RunRecord
 
 
-def record_folder(path: Path) -> Path:
-    """The run's folder, from the folder itself or its record.json."""
-    folder = path.parent if path.name == "record.json" else path
-    if not (folder / "record.json").is_file():
-        raise ConfigError(f"{path}: no run record there. Runs write theirs to reports/<run-id>/record.json.")
-    return folder
-
-
 def policy_of(folder: Path, project: Project) -> GatePolicy:
     """Today's policy of the project; of a comparison its own, because its sets are not the project's."""
     from harness.record import read_record
 
     record = read_record(folder)
     return project.config.gate if record.source == "suites" else record.policy
-
-
-def read_policy(file: Path) -> GatePolicy:
-    """A policy from a TOML file: its [tool.harness.gate] table where it has one, else the whole file."""
-    import tomllib
-
-    from harness.config import parse_config
-
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror}). Name a TOML file with a policy.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not valid TOML ({error}). Fix the file, then run again.") from error
-    if "tool" in table:
-        table = table["tool"].get("harness", {}).get("gate")
-        if table is None:
-            raise ConfigError(
-                f"{file}: no [tool.harness.gate] in it. Add the table, or write its keys at the top level."
-            )
-    return parse_config({"gate": table}, where=str(file)).gate
 
 
 def today() -> str:
