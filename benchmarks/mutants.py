@@ -49,7 +49,14 @@ GOAL = 0.9
 #: Seconds beyond which a test is left for the end.
 SLOW = 0.3
 MEMORY = 4 * 2**30
-TARGETS = ("harness/stats/*.py", "harness/gate*.py", "harness/gate/*.py", "harness/pairs.py", "harness/verdict.py")
+TARGETS = (
+    "harness/stats/*.py",
+    "harness/gate*.py",
+    "harness/gate/*.py",
+    "harness/pairs.py",
+    "harness/validity.py",
+    "harness/verdict.py",
+)
 TESTS = (
     "tests/stats",
     "tests/gate",
