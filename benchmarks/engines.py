@@ -31,7 +31,7 @@ from harness.golden import load_golden_set
 from harness.models import Request, Sampling
 from harness.models.opening import OpenModels
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 from harness.models.vllm.asking import VllmModel
 from harness.models.vllm.engine import PROCESS
 from harness.models.vllm.preflight import engine_arguments
@@ -127,12 +127,7 @@ def reference(options: argparse.Namespace) -> ModelRef:
     settings = VllmConfig(max_model_len=2048, kv_cache_gib=None if options.device == "cuda" else 2)
     return resolve(
         f"vllm:{text}",
-        lookup=lambda name: None,
-        known=list,
-        root=ROOT,
-        device=options.device,
-        dtype=options.dtype,
-        vllm=settings,
+        Surroundings(root=ROOT, device=options.device, dtype=options.dtype, vllm=settings),
     )
 
 

@@ -28,7 +28,7 @@ from harness.golden import load_golden_set
 from harness.models import Request, Sampling
 from harness.models.hf.quiet import quiet_transformers
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 from harness.store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -79,7 +79,7 @@ def main() -> int:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--questions", type=int, default=QUESTIONS, help="Other than 64 keeps no result.")
     options = parser.parse_args()
-    ref = resolve("smollm2", lookup=lambda name: None, known=list, root=ROOT, device="cpu", dtype=options.dtype)
+    ref = resolve("smollm2", Surroundings(root=ROOT, device="cpu", dtype=options.dtype))
     golden_set = load_golden_set(ROOT / "golden_sets" / "retention" / "general.jsonl", root=ROOT / "golden_sets")
     sampling = Sampling(max_tokens=MAX_TOKENS)
     requests = [r for case in golden_set.cases[: options.questions] for r in case_requests(case, sampling, 1)]

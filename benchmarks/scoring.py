@@ -29,7 +29,7 @@ from harness.models.hf.loading import HfModel, LoadedBase
 from harness.models.hf.memory import Batches
 from harness.models.hf.quiet import quiet_transformers
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 from harness.retention.measurement import plan_retention
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,7 +134,7 @@ def main() -> int:
     options = parser.parse_args()
     models = {}
     for dtype in ("bfloat16", "float32"):
-        ref = resolve("smollm2", lookup=lambda name: None, known=list, root=ROOT, device="cpu", dtype=dtype)
+        ref = resolve("smollm2", Surroundings(root=ROOT, device="cpu", dtype=dtype))
         models[dtype] = (LoadedBase(ref).model(ref), ref)
     sets, short = {}, []
     with quiet_transformers():

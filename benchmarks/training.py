@@ -54,14 +54,14 @@ def rows(count: int) -> list[Any]:
 
 def prepared(count: int, epochs: int = 1, micro: int | None = None) -> tuple[Any, Any, Any, Any]:
     """(recipe, prepared rows, base, tokenizer)."""
-    from harness.models.resolution import resolve
+    from harness.models.resolution import Surroundings, resolve
     from harness.training.model import load_tokenizer
     from harness.training.plan import Prepared
     from harness.training.recipe import DataRecipe, OptimRecipe, Recipe
     from harness.training.replay import Replay
     from harness.training.template import render, stop_ids
 
-    base = resolve("smollm2", lookup=lambda text: None, known=list, root=ROOT, device="cpu")
+    base = resolve("smollm2", Surroundings(root=ROOT, device="cpu"))
     tokenizer = load_tokenizer(base)
     optim = OptimRecipe(lr=5e-4, epochs=epochs, batch_size=BATCH, micro_batch_size=micro, warmup=0.0)
     recipe = Recipe(name="bench", data=DataRecipe(train="rows", validation=0.0), optim=optim)

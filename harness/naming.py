@@ -7,29 +7,25 @@ from collections.abc import Callable
 from harness.config import Project
 from harness.judges.refs import JudgeRef, resolve_judge
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 from harness.registry import Registry
 
 
 def local_models(project: Project, device: str | None, dtype: str | None) -> Callable[[str], ModelRef]:
-    """What a model's name means in this project."""
-    registry = Registry(project.registry)
-
-    def local(text: str) -> ModelRef:
-        return resolve(
-            text,
-            lookup=registry.lookup,
-            known=registry.known,
-            root=project.root,
-            device=device or project.config.device,
-            dtype=dtype or project.config.dtype,
-            batch_size=project.config.batch_size,
-            vllm=project.config.vllm,
-            endpoints=project.config.endpoints,
-            egress=project.config.egress,
-        )
-
-    return local
+    """What a model's name means in this project. `device` and `dtype` go before the project's own."""
+    registry, config = Registry(project.registry), project.config
+    here = Surroundings(
+        root=project.root,
+        lookup=registry.lookup,
+        known=registry.known,
+        device=device or config.device,
+        dtype=dtype or config.dtype,
+        batch_size=config.batch_size,
+        endpoints=config.endpoints,
+        egress=config.egress,
+        vllm=config.vllm,
+    )
+    return lambda text: resolve(text, here)
 
 
 def resolve_project_judge(

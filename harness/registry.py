@@ -26,7 +26,7 @@ from harness.aliases import ALIASES, LABEL, NAME, Alias, Aliases, Move, now
 from harness.data.learned import ROWS_FILE
 from harness.errors import RegistryError, unknown_name
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 from harness.promotion import refuse_without_proof
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Registry:
     def __init__(self, folder: Path, root: Path | None = None) -> None:
         self.folder = folder
         self.aliases = Aliases(folder)
-        self._root = root or Path.cwd()
+        self._here = Surroundings(root=root or Path.cwd(), lookup=self.lookup, known=self.known)
 
     # ---- reading -------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Registry:
             shutil.copyfile(file, (folder if file.name in ("training.json", ROWS_FILE) else adapter) / file.name)
         if training is not None:
             _write_new(folder / "training.json", msgspec.json.format(msgspec.json.encode(training), indent=2))
-        ref = resolve(str(adapter), lookup=self.lookup, known=self.known, root=self._root)
+        ref = resolve(str(adapter), self._here)
         for number in self._numbers(name):
             with contextlib.suppress(RegistryError):  # a damaged version is no reason to refuse a new one
                 old = self.version(f"{name}@{number}")
@@ -296,7 +296,7 @@ class Registry:
             ) from error
 
     def _refuse_changed_files(self, version: ModelVersion) -> None:
-        ref = resolve(str(version.adapter), lookup=self.lookup, known=self.known, root=self._root)
+        ref = resolve(str(version.adapter), self._here)
         if ref.digest != version.digest:
             raise RegistryError(
                 f"{version.folder}: the files are not those that were registered "

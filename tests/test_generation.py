@@ -255,11 +255,11 @@ def test_several_samples_at_temperature_zero_are_refused() -> None:
 def test_ten_thousand_scripted_answers_are_written_in_few_transactions(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.models.resolution import resolve
+    from harness.models.resolution import Surroundings, resolve
 
     rows = [{"input": f"q{i}", "output": f"a{i}"} for i in range(10_000)]
     (tmp_path / "s.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    ref = resolve("scripted:s.jsonl", lookup=lambda name: None, known=list, root=tmp_path)
+    ref = resolve("scripted:s.jsonl", Surroundings(root=tmp_path))
     writes: list[int] = []
     real = store.put_responses
     monkeypatch.setattr(store, "put_responses", lambda found, ref: (writes.append(len(found)), real(found, ref=ref))[1])

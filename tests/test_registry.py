@@ -117,9 +117,9 @@ def test_training_notes_can_be_given_instead_of_found(registry, tmp_path, base):
 
 
 def test_the_digest_is_the_one_that_model_references_have(registry, version, tmp_path):
-    from harness.models.resolution import resolve
+    from harness.models.resolution import Surroundings, resolve
 
-    ref = resolve("triage@1", lookup=registry.lookup, known=registry.known, root=tmp_path)
+    ref = resolve("triage@1", Surroundings(root=tmp_path, lookup=registry.lookup, known=registry.known))
     assert ref.digest == version.digest
     assert ref.label == "triage@1"
 

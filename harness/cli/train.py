@@ -53,7 +53,7 @@ def train(
     """
     from harness.config import load_project
     from harness.golden import select_golden_sets
-    from harness.models.resolution import resolve
+    from harness.naming import local_models
     from harness.registry import Registry, refuse_name
     from harness.training.plan import load_sources, plan_digest
     from harness.training.recipe import load_recipe
@@ -62,15 +62,7 @@ def train(
     loaded = load_recipe(recipe, overrides)
     refuse_name(loaded.name)
     registry = Registry(project.registry, project.root)
-    base = resolve(
-        loaded.base,
-        lookup=registry.lookup,
-        known=registry.known,
-        root=project.root,
-        device=device or project.config.device,
-        dtype=loaded.dtype,
-        batch_size=project.config.batch_size,
-    )
+    base = local_models(project, device, loaded.dtype)(loaded.base)
     if base.adapter is not None or base.engine != "hf":
         raise RecipeError(
             f"{recipe}: base = {loaded.base!r} is no whole local model. Name `smollm2`, a folder or a hub id."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,84 +23,75 @@ _SHORT_DTYPES = {"auto": "bfloat16", "bf16": "bfloat16", "fp16": "float16", "fp3
 _KINDS = "hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER], vllm:ANY_OF_THESE, openai:MODEL@URL, scripted:FILE.jsonl, a model YAML"
 
 
-def resolve(
-    text: str,
-    *,
-    lookup: Callable[[str], Path | None],
-    known: Callable[[], list[str]],
-    root: Path,
-    device: str = "auto",
-    dtype: str = "auto",
-    batch_size: int = 32,
-    endpoints: Mapping[str, EndpointConfig] | None = None,
-    egress: tuple[str, ...] = (),
-    within: tuple[Path, ...] = (),
-    vllm: VllmConfig | None = None,
-) -> ModelRef:
+def _no_name(name: str) -> Path | None:
+    return None
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model's name may mean, and how local models are run where nothing else is said.
+
+    `lookup` gives the folder of a registry name, alias or version, `known` lists them for messages; paths are looked up
+    in the current folder and then in `root`. `dtype` auto is bfloat16; `device` auto is CUDA where torch can use it.
+    """
+
+    root: Path
+    lookup: Callable[[str], Path | None] = _no_name
+    known: Callable[[], list[str]] = list
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int = 32
+    endpoints: dict[str, EndpointConfig] = {}
+    egress: tuple[str, ...] = ()
+    vllm: VllmConfig = VllmConfig()
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ModelError(
+                f"batch size {self.batch_size}: at least one request must fit. Set batch_size to 1 or more."
+            )
+
+
+def resolve(text: str, here: Surroundings, *, within: tuple[Path, ...] = ()) -> ModelRef:
     """The model that `text` means.
 
-    `text` is a registry name, alias or version (`triage`, `candidate`, `triage@3`: `lookup` gives its folder,
-    `known` lists them for messages), `smollm2`, a PEFT adapter folder, a folder with a whole model,
-    `hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER]`, `openai:MODEL@URL`, the name of one of `endpoints`,
-    `scripted:FILE.jsonl`, or a model YAML, which names one of these. `vllm:` before a local one asks it
-    through that engine. Paths are looked up in the current
-    folder and then in `root`. `dtype` auto is bfloat16; `device` auto is CUDA where torch can use it. `within` are
-    the YAMLs that led here.
+    `text` is a registry name, alias or version (`triage`, `candidate`, `triage@3`), `smollm2`, a PEFT adapter folder, a
+    folder with a whole model, `hf:FOLDER_OR_HUB_ID[+ADAPTER_FOLDER]`, `openai:MODEL@URL`, the name of an endpoint,
+    `scripted:FILE.jsonl`, or a model YAML, which names one of these. `vllm:` before a local one asks it through that
+    engine. `within` are the YAMLs that led here.
 
     Raises ModelError saying what was tried and what there is.
     """
-    if batch_size < 1:
-        raise ModelError(f"batch size {batch_size}: at least one request must fit. Set batch_size to 1 or more.")
     if text.endswith(MODEL_FILES):
         from harness.models.prompting.naming import through_yaml
 
         def inner(named: str, yamls: tuple[Path, ...]) -> ModelRef:
-            return resolve(
-                named,
-                lookup=lookup,
-                known=known,
-                root=root,
-                device=device,
-                dtype=dtype,
-                batch_size=batch_size,
-                endpoints=endpoints,
-                egress=egress,
-                vllm=vllm,
-                within=yamls,
-            )
+            return resolve(named, here, within=yamls)
 
-        return through_yaml(text, root, within, inner, is_name=lambda name: lookup(name) is not None)
+        return through_yaml(text, here.root, within, inner, is_name=lambda name: here.lookup(name) is not None)
     scheme, _, rest = text.partition(":")
     if scheme == "scripted" and rest:
-        return _scripted(text, rest, root)
+        return _scripted(text, rest, here.root)
     from harness.models import endpoints as served
 
-    found = served.find_endpoint(text, endpoints or {})
+    found = served.find_endpoint(text, here.endpoints)
     if found is not None:
-        if text in (endpoints or {}) and lookup(text) is not None:
+        if text in here.endpoints and here.lookup(text) is not None:
             raise ModelError(
                 f"{text}: both a model in the registry and an endpoint of that name. Write openai:{text} for the "
                 "endpoint, NAME@VERSION for the model; better, rename the endpoint."
             )
-        return served.endpoint_ref(text, *found, egress)
+        return served.endpoint_ref(text, *found, here.egress)
     if scheme == VLLM and rest:
-        local = resolve(
-            _local_text(rest, lookup, root),
-            lookup=lookup,
-            known=known,
-            root=root,
-            device=device,
-            dtype=dtype,
-            batch_size=batch_size,
-        )
-        return _on_vllm(text, rest, local, vllm or VllmConfig())
-    settings = _Settings(dtype=dtype_name(dtype), device=_device(device), batch_size=batch_size)
+        # What a server has is not here to be loaded.
+        local = resolve(_local_text(rest, here), msgspec.structs.replace(here, endpoints={}))
+        return _on_vllm(text, rest, local, here.vllm)
+    settings = _Settings(dtype=dtype_name(here.dtype), device=_device(here.device), batch_size=here.batch_size)
     if scheme == "hf" and rest:
         base, _, adapter = rest.partition("+")
-        return _whole(text, base, Path(root), settings, adapter=_folder(adapter, root) if adapter else None)
+        return _whole(text, base, here.root, settings, adapter=_folder(adapter, here.root) if adapter else None)
     if text == SMOLLM2:
-        return _whole(text, SMOLLM2, root, settings)
-    version = lookup(text)
+        return _whole(text, SMOLLM2, here.root, settings)
+    version = here.lookup(text)
     if version is not None:
         adapter_folder = version / "adapter"
         if not (adapter_folder / "adapter_config.json").is_file():
@@ -109,20 +100,20 @@ def resolve(
                 "train it again, or move the alias to another version."
             )
         label = f"{version.parent.name}@{version.name}"
-        return _adapted(text, label, adapter_folder, root, settings)
-    path = find_path(text, root)
+        return _adapted(text, label, adapter_folder, here.root, settings)
+    path = find_path(text, here.root)
     if path is not None and path.is_dir():
         if (path / "adapter_config.json").is_file():
-            return _adapted(text, text, path, root, settings)
+            return _adapted(text, text, path, here.root, settings)
         if (path / "adapter" / "adapter_config.json").is_file():
-            return _adapted(text, text, path / "adapter", root, settings)
+            return _adapted(text, text, path / "adapter", here.root, settings)
         if (path / "config.json").is_file():
-            return _whole(text, str(path), root, settings)
+            return _whole(text, str(path), here.root, settings)
         raise ModelError(
             f"{path}: neither adapter_config.json (a PEFT adapter) nor config.json (a whole model) is there. "
             "Name the folder that holds one of them."
         )
-    raise ModelError(_unresolvable(text, path, [*known(), *(endpoints or {})]))
+    raise ModelError(_unresolvable(text, path, [*here.known(), *here.endpoints]))
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,9 +158,9 @@ def _whole(text: str, base: str, root: Path, settings: _Settings, *, adapter: Pa
     return ref if adapter is None else _with_adapter(ref, adapter)
 
 
-def _local_text(rest: str, lookup: Callable[[str], Path | None], root: Path) -> str:
+def _local_text(rest: str, here: Surroundings) -> str:
     """What follows `vllm:`, as it would be written alone: a base with an adapter and a hub id take `hf:`."""
-    if rest.startswith("hf:") or find_path(rest, root) is not None or lookup(rest) is not None:
+    if rest.startswith("hf:") or find_path(rest, here.root) is not None or here.lookup(rest) is not None:
         return rest
     return f"hf:{rest}" if "+" in rest or HUB_ID.fullmatch(rest.partition("@")[0]) else rest
 

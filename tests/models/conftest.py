@@ -10,7 +10,7 @@ import pytest
 from tiny_llama import build_adapter, build_base
 
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -42,6 +42,6 @@ def refer(tmp_path: Path) -> Callable[..., ModelRef]:
 
     def resolved(text: str, **settings: Any) -> ModelRef:
         settings = {"device": "cpu", "dtype": "float32", **settings}
-        return resolve(text, lookup=lambda name: None, known=list, root=tmp_path, **settings)
+        return resolve(text, Surroundings(root=tmp_path, **settings))
 
     return resolved

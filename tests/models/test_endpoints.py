@@ -10,7 +10,7 @@ from harness.config import EndpointConfig, Price, parse_config
 from harness.errors import ConfigError, ModelError
 from harness.models.endpoints import endpoint_of, is_near
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 
 SHOP = EndpointConfig(url="http://127.0.0.1:8000/v1", model="tiny", price=Price(input=1, output=2))
 
@@ -18,11 +18,13 @@ SHOP = EndpointConfig(url="http://127.0.0.1:8000/v1", model="tiny", price=Price(
 def meant(text: str, *, egress: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> ModelRef:
     return resolve(
         text,
-        lookup=lambda name: Path(name) if name in known else None,
-        known=lambda: list(known),
-        root=Path.cwd(),
-        endpoints={"shop": SHOP},
-        egress=egress,
+        Surroundings(
+            root=Path.cwd(),
+            lookup=lambda name: Path(name) if name in known else None,
+            known=lambda: list(known),
+            endpoints={"shop": SHOP},
+            egress=egress,
+        ),
     )
 
 

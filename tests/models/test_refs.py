@@ -15,7 +15,7 @@ from harness.errors import ModelError
 from harness.models import digests, resolution, smollm2
 from harness.models.bases import pinned
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 
 Refer = Callable[..., ModelRef]
 
@@ -50,7 +50,7 @@ def test_a_registry_name_becomes_its_adapter_on_the_base_that_it_names(
     tmp_path: Path, fake_base: Path, fake_adapter: Path
 ) -> None:
     folder = version(tmp_path / "registry", "triage", 3, fake_adapter)
-    ref = resolve("candidate", lookup={"candidate": folder}.get, known=list, root=tmp_path, device="cpu")
+    ref = resolve("candidate", Surroundings(root=tmp_path, lookup={"candidate": folder}.get, device="cpu"))
     assert (ref.text, ref.label, ref.engine) == ("candidate", "triage@3", "hf")
     assert (ref.base, ref.adapter) == (str(fake_base), str(folder / "adapter"))
     assert (ref.dtype, ref.device) == ("bfloat16", "cpu")
@@ -190,14 +190,14 @@ def test_what_cannot_be_resolved_says_what_there_is(tmp_path: Path, fake_base: P
         for file, content in files.items():
             (tmp_path / name / file).write_text(content)
     with pytest.raises(ModelError, match=message):
-        resolve(text, lookup=lambda name: None, known=lambda: ["triage", "candidate"], root=tmp_path)
+        resolve(text, Surroundings(root=tmp_path, known=lambda: ["triage", "candidate"]))
 
 
 def test_a_damaged_version_is_told_apart_from_a_missing_one(tmp_path: Path) -> None:
     folder = tmp_path / "triage" / "1"
     folder.mkdir(parents=True)
     with pytest.raises(ModelError, match="The version is damaged"):
-        resolve("triage", lookup=lambda name: folder, known=lambda: ["triage"], root=tmp_path)
+        resolve("triage", Surroundings(root=tmp_path, lookup=lambda name: folder))
 
 
 @pytest.mark.parametrize(
@@ -256,10 +256,10 @@ def test_resolving_and_opening_a_script_import_no_heavy_library(tmp_path: Path, 
     program = """
 import sys
 from pathlib import Path
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 from harness.models.opening import open_models
 for text in ("scripted:s.jsonl", "tuned"):
-    ref = resolve(text, lookup=lambda name: None, known=list, root=Path("."))
+    ref = resolve(text, Surroundings(root=Path(".")))
     if ref.engine == "scripted":
         list(open_models([ref]))
 heavy = {"torch", "transformers", "peft", "huggingface_hub", "numpy"} & set(sys.modules)

@@ -25,11 +25,9 @@ def own_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def refer() -> Refer:
-    from harness.models.resolution import resolve
+    from harness.models.resolution import Surroundings, resolve
 
-    return lambda text, **settings: resolve(
-        text, lookup=lambda name: None, known=list, root=Path.cwd(), device="cpu", **settings
-    )
+    return lambda text, **settings: resolve(text, Surroundings(root=Path.cwd(), device="cpu", **settings))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

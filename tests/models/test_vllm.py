@@ -22,7 +22,7 @@ from harness.models import Message, Request, Response, Sampling, ScoreRequest, T
 from harness.models.hf.reading import read_prompts
 from harness.models.opening import open_models
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 from harness.models.vllm.asking import VllmModel
 from harness.models.vllm.engine import LoadedEngine
 from harness.models.vllm.server import served_scores
@@ -54,7 +54,7 @@ def quietly(index: int, result: object) -> None: ...
 
 def refer(text: str, **settings: Any) -> ModelRef:
     settings = {"device": "cpu", "vllm": SETTINGS, **settings}
-    return resolve(text, lookup=lambda name: None, known=list, root=Path.cwd(), **settings)
+    return resolve(text, Surroundings(root=Path.cwd(), **settings))
 
 
 def texts() -> list[ScoreRequest]:

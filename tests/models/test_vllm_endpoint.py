@@ -22,7 +22,7 @@ from harness.errors import GenerationError
 from harness.models import Message, Request, Sampling, ScoreRequest, smollm2
 from harness.models.openai import EndpointModel
 from harness.models.opening import open_models
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 
 pytestmark = pytest.mark.vllm
 
@@ -64,7 +64,7 @@ def model(url: str, name: str = "smollm2") -> EndpointModel:
 def test_answers_in_a_conversation_are_as_likely_as_transformers_says(url: str) -> None:
     asked = [ScoreRequest(text=text, messages=QUESTION) for text in ("The capital of France is Paris.", "Berlin")]
     there = model(url).score(asked, on_done=lambda *_: None)
-    ref = resolve("smollm2", lookup=lambda name: None, known=list, root=Path.cwd(), device="cpu", dtype="float32")
+    ref = resolve("smollm2", Surroundings(root=Path.cwd(), device="cpu", dtype="float32"))
     for _, local in open_models([ref]):
         here = local.score(asked, on_done=lambda *_: None)
     for far, near in zip(there, here, strict=True):

@@ -10,7 +10,7 @@ import pytest
 from harness.data.formats import Prompt
 from harness.models import Message
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 from harness.training.replay import answer_prompts
 
 
@@ -23,7 +23,7 @@ def base(tmp_path: Path) -> ModelRef:
     file = tmp_path / "answers.jsonl"
     rows = [{"input": "a", "output": " one \n"}, {"input": "b", "output": "two"}, {"input": "c", "output": " "}]
     file.write_bytes(b"\n".join(msgspec.json.encode(row) for row in rows))
-    return resolve(f"scripted:{file}", lookup=lambda text: None, known=list, root=tmp_path)
+    return resolve(f"scripted:{file}", Surroundings(root=tmp_path))
 
 
 def test_answers_become_rows_and_empty_ones_are_counted(base: ModelRef, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 
 from harness.data.formats import load_rows
 from harness.models.refs import ModelRef
-from harness.models.resolution import resolve
+from harness.models.resolution import Surroundings, resolve
 from harness.training.model import load_tokenizer
 from harness.training.recipe import DataRecipe, LoraRecipe, OptimRecipe, Recipe
 from harness.training.template import render, stop_ids
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def smollm2() -> ModelRef:
-    return resolve("smollm2", lookup=lambda text: None, known=list, root=ROOT, device="cpu")
+    return resolve("smollm2", Surroundings(root=ROOT, device="cpu"))
 
 
 def test_the_masks_agree_on_every_row_of_the_example(smollm2: ModelRef) -> None:
