@@ -14,6 +14,7 @@ VLLM   := $(VENV)/.installed-vllm
 help:
 	@echo "make demo    the whole loop on a real model: train, gate, see it forget, fix it, promote it (15 minutes)"
 	@echo "make test    fast tests, lint, types, and one real train -> gate -> reload (8 minutes)"
+	@echo "make install only .venv, which all others make first (2 minutes)"
 	@echo "make vllm    vLLM's CPU build, as one more engine (4 minutes; on a GPU: pip install vllm)"
 	@echo "make lint    ruff and mypy only"
 	@echo "make bench   the measurements in benchmarks/"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -26,6 +27,14 @@ class SamplingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     stop: tuple[str, ...] = ()
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens = {self.max_tokens}: an answer needs at least 1")
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature = {self.temperature}: it is 0 (greedy) or more")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p = {self.top_p}: a share above 0 and up to 1")
+
 
 class SetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What differs for one golden set (by name or pattern). `schema` is a file with the JSON Schema that its answers
@@ -33,6 +42,10 @@ class SetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     max_tokens: int | None = None
     schema: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"max_tokens = {self.max_tokens}: an answer needs at least 1")
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -162,6 +175,10 @@ class HarnessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     vllm: VllmConfig = VllmConfig()
     review: ReviewSettings = ReviewSettings()
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", self.device):
+            raise ValueError(f"device = {self.device!r}: auto, cpu, cuda, cuda:1, or what else torch calls one")
+
     def max_tokens(self, set_name: str) -> int:
         """The token limit for a set: its own, else its first matching pattern's, else the default."""
         own = self._of_set(set_name).max_tokens
@@ -272,10 +289,28 @@ def parse_config(table: dict[str, Any], *, where: str) -> HarnessConfig:
     judges = table.get("judges", {})
     for name, judge in judges.items() if isinstance(judges, dict) else ():
         _refuse_unknown(judge, JudgeConfig, where, f"tool.harness.judges.{name}")
+    # Without one, part of the suites would be all that the policy wants asked.
+    if gate.get("suites") == []:
+        raise ConfigError(
+            f"{where}: [tool.harness.gate] suites is empty, so nothing would have to be asked. Name the folders of "
+            'your suites, or leave it out for ["suites/"].'
+        )
     try:
         return msgspec.convert(table, HarnessConfig)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: [tool.harness]: {error}") from error
+        raise ConfigError(f"{where}: [tool.harness]: {_told(str(error))}") from error
+
+
+def _told(error: str) -> str:
+    """What msgspec says, with the words that may stand there where one is none of them."""
+    found = re.fullmatch(r"Invalid enum value '(.*)' - at `\$\.([\w.]+).*`", error)
+    if found is None:
+        return error
+    kind: Any = HarnessConfig
+    for name in found[2].split("."):
+        kind = next(field.type for field in msgspec.structs.fields(kind) if field.name == name)
+    known = [word for part in (kind, *get_args(kind)) if get_origin(part) is Literal for word in get_args(part)]
+    return f"{found[2]}: {unknown_name('word', found[1], known)}" if known else error
 
 
 def read_policy(file: Path) -> GatePolicy:

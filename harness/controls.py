@@ -8,6 +8,7 @@ saturated  a baseline at 0 or 1 leaves no room to fall or to rise
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -82,6 +83,24 @@ class SetControl(msgspec.Struct, frozen=True, kw_only=True):
     def faults(self) -> tuple[Finding, ...]:
         """The failed controls."""
         return tuple(finding for finding in self.findings if finding.severity == "fault")
+
+
+def stray_variants(golden_sets: Sequence[GoldenSet], files: Mapping[str, str]) -> list[Finding]:
+    """A warning for each `variant_of` that names no case of any set, and that no other case names: it groups nothing.
+    Told of the sets that `files` has, by their file."""
+    known = {case.id for one in golden_sets for case in one.cases}
+    named = Counter(case.variant_of for one in golden_sets for case in one.cases)
+    found = []
+    for one in golden_sets:
+        for case, line in zip(one.cases, one.lines, strict=True) if one.name in files else ():
+            origin = case.variant_of
+            if origin is None or origin in known or named[origin] > 1:
+                continue
+            near = difflib.get_close_matches(origin, known, n=1, cutoff=0.6)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            message = f"{case.id} is a variant of {quote(origin)}, and no set has such a case.{hint}"
+            found.append(Finding(code=CODE, severity="warning", where=f"{files[one.name]}:{line}", message=message))
+    return found
 
 
 def control(golden_set: GoldenSet, *, file: str, at_most: int | None = None) -> SetControl:

@@ -140,6 +140,10 @@ def select_golden_sets(
 ) -> list[GoldenSet]:
     """Load the sets whose names equal or match the patterns (`refunds`, `retention/*`), each once, in the
     patterns' order. Raises GoldenSetError for a pattern that matches nothing, with the nearest name."""
+    if not root.is_dir():
+        raise GoldenSetError(
+            f"{root}: there is no such folder. Put golden sets there, or set [tool.harness] golden_sets."
+        )
     names = find_golden_sets(root)
     selected: dict[str, None] = {}
     for pattern in patterns:

@@ -299,9 +299,11 @@ def write_record(folder: Path, record: RunRecord, texts: Mapping[str, Response])
         _write(folder / TEXTS_FILE, gzip.compress(plain, mtime=0))
         _write(folder / RECORD_FILE, encoded)
     except OSError as error:
+        with contextlib.suppress(OSError):  # not empty: another's
+            folder.rmdir()
         raise RecordError(
             f"{folder}: the record cannot be written ({error.strerror}). Make room or name another folder "
-            "with --report-dir, then run again: the answers are in the store."
+            "with --report-dir, then run again: what the store has is not asked again."
         ) from error
     return record
 

@@ -168,6 +168,8 @@ class Registry:
                     f"{adapter_folder}: no {file}, so this is no PEFT adapter. Give the folder that "
                     "`model.save_pretrained` wrote."
                 )
+        # Now, so that what is wrong is told of the folder that was named, not of its copy.
+        resolve(str(adapter_folder.resolve()), self._here)
         with self._locked():
             home = self.folder / name
             home.mkdir(parents=True, exist_ok=True)

@@ -166,7 +166,7 @@ def test_a_disk_that_refuses_is_told_and_leaves_nothing_half_written(tmp_path, m
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RecordError, match="No space left on device"):
-        write_record(tmp_path, a_record(), {})
+        write_record(tmp_path / "run", a_record(), {})
     assert list(tmp_path.iterdir()) == []
 
 

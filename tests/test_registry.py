@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from adapterfiles import tensors
 
 from harness.aliases import Aliases
 from harness.errors import ModelError, PromotionRefused, RegistryError
@@ -31,7 +32,7 @@ def make_base(folder: Path, weights: bytes = b"base") -> Path:
 def make_adapter(folder: Path, base: Path, weights: bytes = b"weights", **notes: object) -> Path:
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base)}))
-    (folder / "adapter_model.safetensors").write_bytes(weights)
+    (folder / "adapter_model.safetensors").write_bytes(tensors(weights))
     if notes:
         (folder / "training.json").write_text(json.dumps(notes))
     return folder
@@ -104,7 +105,7 @@ def proof(registry, version, **changes):
 def test_a_version_holds_the_adapter_its_digests_and_how_it_was_made(registry, tmp_path, base):
     made = registry.add("triage", make_adapter(tmp_path / "out", base, recipe="triage", seed=3))
     assert made.label == "triage@1"
-    assert (made.adapter / "adapter_model.safetensors").read_bytes() == b"weights"
+    assert (made.adapter / "adapter_model.safetensors").read_bytes() == tensors(b"weights")
     assert not (made.adapter / "training.json").exists()
     assert made.training == {"recipe": "triage", "seed": 3}
     assert registry.version("triage@1") == made
@@ -337,7 +338,7 @@ def test_the_log_names_the_waivers_that_a_promotion_rests_on(registry, version):
 
 def test_a_version_whose_files_were_changed_is_not_promoted(registry, version):
     record = proof(registry, version)
-    (version.adapter / "adapter_model.safetensors").write_bytes(b"tampered")
+    (version.adapter / "adapter_model.safetensors").write_bytes(tensors(b"tampered"))
     with pytest.raises(RegistryError, match="not those that were registered"):
         registry.promote("triage@1", verdict("PASS"), record)
 

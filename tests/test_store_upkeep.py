@@ -88,3 +88,9 @@ def test_size_counts_what_goes_anyway(store: Store) -> None:
     assert upkeep.beyond_size(store, 0, without=everything) == set()
     assert upkeep.beyond_size(store, 10**9) == set()
     assert upkeep.beyond_size(store, 0) == everything
+
+
+def test_a_store_whose_first_run_found_no_room_is_empty_and_sound(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    path.touch()
+    assert upkeep.verify(path) == upkeep.Verified(rows=0, wrong=(), damage=None)

@@ -111,7 +111,11 @@ def _next_step(record: RunRecord, verdict: Verdict) -> str:
     if verdict.status == "PASS" and record.candidate.prompting_digest is not None:
         return "keep the YAML and all it refers to in git: this record is the proof for exactly these files"
     if verdict.status == "PASS":
-        return f"harness models promote {label}" if "@" in label else "register the adapter: harness models add PATH"
+        if "@" in label:
+            return f"harness models promote {label}"
+        if record.candidate.adapter_digest is not None:
+            return "register the adapter: harness models add PATH"
+        return "none: the registry holds adapters, and this is none. The record is the proof for exactly this model"
     if verdict.status == "INCONCLUSIVE":
         return f'add cases, or: harness models promote {label} --accept "REASON"'
     if verdict.status == "INVALID":

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from harness.cli.status import FAILED, INTERRUPTED, INVALID, PASSED, USAGE
-from harness.errors import GenerationError, HarnessError, PromotionRefused, Unanswered
+from harness.errors import GenerationError, HarnessError, PromotionRefused, Unanswered, unknown_name
 
 COMMANDS = {
     "init": "harness.cli.init:init",
@@ -41,6 +41,14 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of a user's day, not of the alphabet."""
         return list(self._lazy)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name for one that nobody knows."""
+        if args and args[0] not in self._lazy and not args[0].startswith("-"):
+            ctx.fail(unknown_name("command", args[0], self._lazy))
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""

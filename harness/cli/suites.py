@@ -38,7 +38,7 @@ def check(patterns: tuple[str, ...]) -> int:
     Exit status: 0 sound, warnings or not; 1 a control failed; 4 a set cannot be read.
     """
     from harness.config import load_project
-    from harness.controls import control
+    from harness.controls import control, stray_variants
     from harness.report.visible import visible
 
     project = load_project(Path.cwd())
@@ -47,6 +47,9 @@ def check(patterns: tuple[str, ...]) -> int:
     controls = [control(one, file=files[one.name]) for one in golden]
     findings = [finding for one in controls for finding in one.findings]
     findings += _saturated(project, golden, files)
+    whole, others = _load(project, ()) if patterns else (golden, unreadable)
+    if not others:  # else nobody knows which cases there are
+        findings += stray_variants(whole, files)
     for one in controls:
         click.echo(visible(_line(one)))
     for finding in findings:

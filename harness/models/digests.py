@@ -99,6 +99,30 @@ def adapter_digest(folder: Path) -> str:
     return _over([weights, *_present(folder, ("adapter_config.json", *_TOKENIZER_FILES))])
 
 
+def refuse_damaged(weights: Path) -> None:
+    """Raise ModelError where a safetensors file is cut off, empty or none.
+
+    Only its header is read: 8 bytes with its length, JSON, and then tensors up to the last end that it names.
+    """
+    try:
+        size = weights.stat().st_size
+        with weights.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = file.read(length) if length <= size - 8 else b""
+        tensors = msgspec.json.decode(header, type=dict[str, dict[str, Any]])
+        ends = [tensor["data_offsets"][1] for name, tensor in tensors.items() if name != "__metadata__"]
+        if 8 + length + max(ends, default=0) == size:
+            return
+        why = f"{size:,} bytes, and its header names {8 + length + max(ends, default=0):,}"
+    except OSError as error:
+        raise ModelError(
+            f"{weights}: cannot be read ({error.strerror}). Check the file and its permissions."
+        ) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError):
+        why = f"{size:,} bytes without a whole header"
+    raise ModelError(f"{weights}: damaged ({why}). Copy it again, or save the adapter again.")
+
+
 def recorded_base_digest(adapter: Path) -> str | None:
     """The digest of the base that an adapter was trained on, where training.json in or beside its folder says
     it.

@@ -61,6 +61,8 @@ def resolve(text: str, here: Surroundings, *, within: tuple[Path, ...] = ()) -> 
 
     Raises ModelError saying what was tried and what there is.
     """
+    if not text.strip():
+        raise ModelError(f"no model is named. There is: {', '.join(sorted({*here.known(), SMOLLM2}))}; also {_KINDS}")
     if text.endswith(MODEL_FILES):
         from harness.models.prompting.naming import through_yaml
 
@@ -198,13 +200,15 @@ def _adapted(text: str, label: str, adapter: Path, root: Path, settings: _Settin
 
 def _with_adapter(ref: ModelRef, adapter: Path) -> ModelRef:
     _adapter_config(adapter)
+    digest = digests.adapter_digest(adapter)
+    digests.refuse_damaged(adapter / "adapter_model.safetensors")
     trained_on = digests.recorded_base_digest(adapter)
     if trained_on is not None and trained_on != ref.base_digest:
         raise ModelError(
             f"{adapter}: this adapter was trained on another base ({trained_on[:12]}…) than {ref.base} "
             f"({ref.base_digest[:12]}…). Name the base it was trained on: hf:BASE+{adapter}"
         )
-    return msgspec.structs.replace(ref, adapter=str(adapter), adapter_digest=digests.adapter_digest(adapter))
+    return msgspec.structs.replace(ref, adapter=str(adapter), adapter_digest=digest)
 
 
 def _adapter_config(folder: Path) -> dict[str, Any]:
@@ -231,6 +235,8 @@ def _unresolvable(text: str, path: Path | None, names: list[str]) -> str:
     import difflib
 
     scheme, colon, _ = text.partition(":")
+    if text in ("hf:", "vllm:", "scripted:", "openai:"):
+        return f"{text} names nothing behind the colon. Known: {_KINDS}"
     if colon and scheme.isalpha() and len(scheme) > 1:
         return f"{text}: unknown kind of model {scheme!r}. Known: {_KINDS}"
     if path is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import fnmatch
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 
 from harness.checks import Spec, check_names, run_check, validate
 from harness.config import Project, load_project
-from harness.errors import HarnessError
-from harness.golden import GoldenCase, GoldenSet, load_golden_set, select_golden_sets
+from harness.errors import ConfigError, HarnessError, unknown_name
+from harness.golden import GoldenCase, GoldenSet, find_golden_sets, load_golden_set, select_golden_sets
 from harness.models import Response
 from harness.record import Lane
 from harness.scores import scorable
@@ -42,6 +43,25 @@ def project(config: pytest.Config) -> Project:
     if PROJECT not in config.stash:
         config.stash[PROJECT] = load_project(config.rootpath)
     return config.stash[PROJECT]
+
+
+def refuse_unknown_sets(project: Project) -> None:
+    """Raise ConfigError for settings and policy of a set that is no file: now, not after everything was asked."""
+    names = find_golden_sets(project.golden_sets) if project.golden_sets.is_dir() else []
+    policy = project.config.gate
+    named: dict[str, Iterable[str]] = {
+        "[tool.harness.sets]": project.config.sets,
+        "[tool.harness.gate] improve": policy.improve,
+        "[tool.harness.gate.margins]": policy.margins,
+        "[tool.harness.gate.floors]": policy.floors,
+        "[tool.harness.gate.budgets]": policy.budgets,
+    }
+    for key, patterns in named.items() if names else ():
+        for pattern in patterns:
+            if not fnmatch.filter(names, pattern):
+                raise ConfigError(
+                    f"{project.root / 'pyproject.toml'}: {key}: {unknown_name('golden set', pattern, names)}"
+                )
 
 
 def golden_sets(config: pytest.Config, patterns: tuple[str, ...]) -> tuple[GoldenSet, ...]:

@@ -80,6 +80,7 @@ def activate(config: pytest.Config) -> None:
 
 def _resolved(config: pytest.Config) -> tuple[Project, ModelRefs, JudgeRef | None, str]:
     project = collect.project(config)
+    collect.refuse_unknown_sets(project)
     check_samples(config.getoption("harness_samples", 1), project)
     refs = resolve_refs(
         project,

@@ -87,12 +87,18 @@ def plan_project(folder: Path, language: Language, *, flips: float) -> StarterPr
 
 
 def write_project(project: StarterProject) -> None:
-    """Write the files that are not there yet. Raises OSError; a file that appeared meanwhile is not overwritten."""
+    """Write the files that are not there yet, each whole or not at all. Raises OSError; a file that appeared meanwhile
+    is not overwritten."""
     for file in project.new:
         target = project.folder / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as opened:
-            opened.write(file.content)
+            try:
+                opened.write(file.content)
+                opened.flush()
+            except BaseException:
+                target.unlink()
+                raise
 
 
 def _written_name(packaged: Path) -> str:

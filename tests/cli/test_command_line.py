@@ -54,7 +54,7 @@ def test_no_command_at_all_shows_the_help_and_is_wrong_usage(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["trian"], "No such command 'trian'"),
+        (["trian"], "unknown command 'trian': did you mean 'train'?"),
         (["gate", "--nonsense"], "No such option"),
         (["gate", "--policy", "p.toml"], "name it with --record"),
         (["gate", "candidate", "--record", "x"], "leave MODEL and --baseline out"),

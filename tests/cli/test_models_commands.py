@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from adapterfiles import tensors
 
 from harness.cli.main import run
 from harness.config import load_project
@@ -30,8 +31,22 @@ def project(tmp_path, monkeypatch):
 def adapter(folder: Path, weights: bytes = b"weights") -> Path:
     folder.mkdir()
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "base"}))
-    (folder / "adapter_model.safetensors").write_bytes(weights)
+    (folder / "adapter_model.safetensors").write_bytes(tensors(weights))
     return folder
+
+
+@pytest.mark.parametrize("cut", [0, 5, 60, -1])
+def test_weights_that_were_cut_off_are_no_version_and_blamed_on_nothing_else(project, tmp_path, capsys, cut):
+    folder = adapter(tmp_path / "cut", b"many weights" * 9)
+    weights = folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:cut])
+    assert run(["models", "add", str(folder), "--name", "triage"]) == 4
+    told = capsys.readouterr().err
+    assert f"{weights}: damaged (" in told
+    assert "Copy it again" in told
+    assert run(["models", "list"]) == 0
+    assert "triage@1" not in capsys.readouterr().out
+    assert run(["gate", str(folder)]) == 4
 
 
 def identity(label: str, digest: str) -> ModelIdentity:

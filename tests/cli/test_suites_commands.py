@@ -51,6 +51,20 @@ def test_a_failed_control_ends_with_1_and_names_file_line_and_code(project, caps
     assert run(["suites", "check", "goal"]) == 0
 
 
+def test_a_variant_of_a_case_that_nobody_has_is_a_warning(project, capsys):
+    golden(project, "facts")
+    golden(project, "goal", n=1, variant_of="fcats-aa")
+    golden(project, "more", n=3, variant_of="a-cluster-of-its-own")
+    golden(project, "right", n=1, variant_of="facts-aa")
+    assert run(["suites", "check"]) == 0
+    shown = capsys.readouterr().out
+    stray = "goal.jsonl:1: T20 warning: goal-aa is a variant of 'fcats-aa', and no set has such a case."
+    assert f"{stray} Did you mean 'facts-aa'?" in shown
+    assert shown.count("is a variant of") == 1
+    run(["suites", "check", "right"])
+    assert "is a variant of" not in capsys.readouterr().out
+
+
 def test_every_set_that_cannot_be_read_is_told_not_only_the_first(project, capsys):
     golden(project, "facts")
     for name in ("bad", "worse"):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from adapterfiles import tensors
 
 from harness.errors import ModelError
 from harness.models import digests, resolution, smollm2
@@ -36,7 +37,7 @@ def fake_adapter(tmp_path: Path, fake_base: Path) -> Path:
     folder = tmp_path / "tuned"
     folder.mkdir()
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(fake_base), "r": 8}))
-    (folder / "adapter_model.safetensors").write_bytes(b"delta")
+    (folder / "adapter_model.safetensors").write_bytes(tensors(b"delta"))
     return folder
 
 

@@ -58,6 +58,38 @@ def test_an_unknown_config_key_names_the_nearest(project):
     assert result.ret == 4
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "[tool.harness.sets.fatcs]\nmax_tokens = 9",
+        '[tool.harness.gate]\nimprove = ["fatcs"]',
+        "[tool.harness.gate.margins]\nfatcs = 0.2",
+        "[tool.harness.gate.floors]\nfatcs = 0.2",
+        "[tool.harness.gate.budgets.fatcs]\noutput_tokens = 0.2",
+    ],
+)
+def test_a_set_that_is_no_file_is_told_before_anything_is_asked(project, table):
+    project.write("pyproject.toml", f"[tool.harness]\n{table}\n")
+    result = project.run("suites", f"--model={project.model('cand')}")
+    assert "unknown golden set 'fatcs': did you mean 'facts'?" in clean(result)
+    assert result.ret == 4
+    assert not (project.path / ".harness" / "store.sqlite").exists()
+
+
+def test_a_folder_of_golden_sets_that_is_not_there_is_named(project):
+    project.write("pyproject.toml", '[tool.harness]\ngolden_sets = "nowhere"\n')
+    result = project.run("suites", f"--model={project.model('cand')}")
+    assert "nowhere: there is no such folder" in clean(result)
+
+
+@pytest.mark.parametrize(("reference", "words"), [("", "no model is named"), ("scripted:", "names nothing behind")])
+def test_a_reference_that_names_nothing_says_what_there_is(project, reference, words):
+    result = project.run("suites", f"--model={reference}")
+    assert words in clean(result)
+    assert "smollm2" in clean(result) or "scripted:FILE.jsonl" in clean(result)
+    assert result.ret == 4
+
+
 def test_the_case_fixture_without_a_marker_says_what_to_add(project):
     project.write("suites/test_facts.py", "def test_it(case, response):\n    pass\n")
     result = project.run("suites", f"--model={project.model('cand')}")

@@ -6,7 +6,10 @@ import importlib.resources
 import json
 import os
 import re
+import resource
 import runpy
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -166,6 +169,24 @@ def test_a_file_that_is_there_is_never_touched(tmp_path, monkeypatch, capsys):
     after = contents(tmp_path)
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {"golden_sets/retention/english.jsonl"}
+
+
+def test_what_a_full_disk_cut_off_is_not_taken_for_the_users_own(tmp_path):
+    command = [sys.executable, "-m", "harness", "init", "."]
+    new, untroubled = tmp_path / "new", tmp_path / "untroubled"
+    for folder in (new, untroubled):
+        folder.mkdir()
+    # As on a disk without room, part of a file is written and the rest is not.
+    limits = (resource.RLIMIT_FSIZE, (4096, 4096))
+    cut = subprocess.run(
+        command, cwd=new, preexec_fn=lambda: resource.setrlimit(*limits), capture_output=True, text=True, check=False
+    )
+    assert cut.returncode == 4
+    assert "cannot be written (File too large)" in cut.stderr
+    for folder in (new, untroubled):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    for file in untroubled.rglob("*.*"):
+        assert (new / file.relative_to(untroubled)).read_bytes() == file.read_bytes()
 
 
 def test_a_pyproject_without_our_settings_is_kept_and_the_settings_are_shown(tmp_path, capsys):
