@@ -70,6 +70,11 @@ TESTS = (
     "tests/test_slices*.py",
     "tests/test_explain*.py",
     "tests/test_foresight*.py",
+    "tests/test_budgets*.py",
+    "tests/cli/test_judge.py",
+    "tests/report/test_judged.py",
+    "tests/review/test_findings.py",
+    "tests/review/test_review_gate.py",
     "tests/benchmarks/test_calibration.py",
 )
 #: Tests of the clock, and of what was measured before: no mutant may be killed by either.

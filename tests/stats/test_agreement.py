@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import cohens_kappa as statsmodels_kappa
 
 from harness.errors import StatisticsError
-from harness.stats.agreement import cohen_kappa, gwet_ac1, krippendorff_alpha, ppi_mean
+from harness.stats.agreement import cohen_kappa, gwet_ac1, gwet_estimate, krippendorff_alpha, ppi_mean
 
 NAN = math.nan
 #: Krippendorff's own example: 4 observers, 12 units.
@@ -57,6 +57,7 @@ def test_two_judges_match_the_tables(table, kappa, ac1):
     assert cohen_kappa(*labels(table), rng(), rounds=500).estimate == pytest.approx(kappa, abs=5e-6)
     if ac1 is not None:
         assert gwet_ac1(*labels(table), rng(), rounds=500).estimate == pytest.approx(ac1, abs=5e-6)
+        assert gwet_estimate(*labels(table)) == pytest.approx(ac1, abs=5e-6)
 
 
 tables = st.integers(2, 4).flatmap(
@@ -121,6 +122,13 @@ def test_resamples_of_one_category_are_left_out_and_counted():
 def test_one_odd_case_is_too_little_for_a_range():
     with pytest.raises(StatisticsError, match=r"of the resamples of these 30 cases have no value"):
         cohen_kappa(["a"] * 29 + ["b"], ["a"] * 29 + ["b"], rng())
+
+
+def test_agreement_without_a_range_needs_pairs_and_is_whole_on_one_label():
+    assert gwet_estimate("aaa", "aaa") == 1
+    assert gwet_estimate("ab", "ba") == pytest.approx(-1)
+    with pytest.raises(StatisticsError, match="3 labels of the first judge but 2 of the second"):
+        gwet_estimate("abb", "ab")
 
 
 @pytest.mark.parametrize("measure", [cohen_kappa, gwet_ac1])
