@@ -456,3 +456,12 @@ def test_eight_random_flips_at_once_are_eight_flips():
     signs = 2.0 * np.unpackbits(drawn, axis=1, bitorder="little")[:, :21] - 1
     tables_ = _byte_tables(d)
     assert sum(tables_[i][drawn[:, i]] for i in range(3)) == pytest.approx(signs @ d)
+
+
+def test_one_half_point_among_cases_that_did_not_change_is_no_yes_or_no():
+    """Tango's interval is of flips: a half point is none, however many cases stayed as they were."""
+    before = np.array([0.0, 1.0] * 20)
+    flipped, half = before.copy(), before.copy()
+    flipped[0], half[0] = 1.0, 0.5
+    assert compare_paired(flipped, before, margin=0.1).interval.method == "Tango score"
+    assert "Tango" not in compare_paired(half, before, margin=0.1).interval.method
