@@ -159,7 +159,8 @@ class Registry:
         """Copy a PEFT folder in as the next version of `name`; weights that have a version already keep it.
 
         Without `training`, a training.json inside the folder is taken. Raises RegistryError for a bad name,
-        a folder that is no adapter, or a disk that refuses; ModelError where the base model cannot be found.
+        a folder that is no adapter, or a disk that refuses; ModelError where its weights are damaged, or its base
+        cannot be found.
         """
         refuse_name(name)
         for file in ("adapter_config.json", "adapter_model.safetensors"):

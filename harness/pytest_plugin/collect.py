@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from harness.config import Project, load_project
 from harness.errors import ConfigError, HarnessError, unknown_name
 from harness.golden import GoldenCase, GoldenSet, find_golden_sets, load_golden_set, select_golden_sets
 from harness.models import Response
+from harness.policy import matches
 from harness.record import Lane
 from harness.scores import scorable
 
@@ -58,7 +58,7 @@ def refuse_unknown_sets(project: Project) -> None:
     }
     for key, patterns in named.items() if names else ():
         for pattern in patterns:
-            if not fnmatch.filter(names, pattern):
+            if not any(matches(name, (pattern,)) for name in names):
                 raise ConfigError(
                     f"{project.root / 'pyproject.toml'}: {key}: {unknown_name('golden set', pattern, names)}"
                 )
